@@ -1,0 +1,227 @@
+"""In what numbers a resample is computed: copied, in floating point, or in fixed point.
+
+Each arithmetic loads a block into its own dtype, makes the plan of an axis, passes along or
+across rows, and stores. Blocks are C-contiguous, of shape (items, *spatial, channels).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.kernels import convert, fixed_point, separable
+from upsample_cli.sampling.axis import AxisMap, AxisPlan, plan_axis
+from upsample_cli.sampling.fixed_point import to_fixed_point
+from upsample_cli.sampling.modes import Method
+
+Array = NDArray[Any]
+
+EXACT_FLOAT64 = 2**53
+"""Whole numbers beyond this lose their last digits in float64."""
+
+FLOAT32_TAPS = 32
+"""Sums of more taps than this run in float64, so that their error stays below 2e-6."""
+
+
+class Arithmetic(ABC):
+    """How the elements of a block are loaded, weighed and stored.
+
+    ``dtype`` is the dtype between load and store. ``is_inexact`` is set by a load that had to
+    round whole numbers beyond 2**53.
+    """
+
+    dtype: np.dtype[Any]
+    is_inexact: bool = False
+
+    def __init__(self, method: Method, coordinate_type: type[np.floating]) -> None:
+        self.method = method
+        self.coordinate_type = coordinate_type
+
+    def plan(self, axis: AxisMap) -> AxisPlan:
+        """Return the taps and weights of one axis."""
+        return plan_axis(axis, self.method, self.coordinate_type)
+
+    @abstractmethod
+    def load(self, block: Array) -> Array:
+        """Return a C-contiguous block of ``dtype``; the block itself where it already is one."""
+
+    @abstractmethod
+    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        """Fill ``target`` (before, size_out, after) from ``source`` (before, size_in, after)."""
+
+    @abstractmethod
+    def destination(self, target: Array) -> Array | None:
+        """Return a view of ``target`` that a pass can write to, or None if store must convert."""
+
+    @abstractmethod
+    def store(self, block: Array, target: Array) -> int:
+        """Convert into ``target``'s dtype; return how many values did not fit."""
+
+
+class Copying(Arithmetic):
+    """The nearest modes: elements of any dtype move as bits."""
+
+    def __init__(self, method: Method, coordinate_type: type[np.floating], element: Any) -> None:
+        super().__init__(method, coordinate_type)
+        self.element = np.dtype(element)
+        self.dtype = np.dtype(f"u{min(self.element.itemsize, 8)}")
+
+    def load(self, block: Array) -> Array:
+        return np.ascontiguousarray(block, self.element).view(self.dtype)
+
+    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        separable.take(source, plan.taps[0], target)
+
+    def destination(self, target: Array) -> Array | None:
+        return target.view(self.dtype) if target.dtype == self.element else None
+
+    def store(self, block: Array, target: Array) -> int:
+        return store(block.view(self.element), target)
+
+
+class Floating(Arithmetic):
+    """Sums in float32 or float64; a complex element is two channels."""
+
+    def __init__(
+        self, method: Method, coordinate_type: type[np.floating], sum_type: type[np.floating]
+    ) -> None:
+        super().__init__(method, coordinate_type)
+        self.dtype = np.dtype(sum_type)
+
+    def plan(self, axis: AxisMap) -> AxisPlan:
+        plan = super().plan(axis)
+        return AxisPlan(plan.taps, plan.weights.astype(self.dtype), plan.counts)
+
+    def load(self, block: Array) -> Array:
+        if block.dtype.kind in "iu" and block.dtype.itemsize == 8 and not self.is_inexact:
+            self.is_inexact = bool(block.size) and (
+                int(block.max()) > EXACT_FLOAT64 or int(block.min()) < -EXACT_FLOAT64
+            )
+        return np.ascontiguousarray(as_real(block), self.dtype)
+
+    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        # One kernel streams over long rows, the other gathers within a row.
+        is_long = source.shape[2] >= 16
+        weigh = separable.across_rows if is_long else separable.along_rows
+        weigh(source, plan.taps, plan.weights, plan.counts, target)
+
+    def destination(self, target: Array) -> Array | None:
+        real = as_real(target)
+        return real if real.dtype == self.dtype else None
+
+    def store(self, block: Array, target: Array) -> int:
+        return store(block, as_real(target))
+
+
+class FixedPoint(Arithmetic):
+    """uint8 images: whole-number weights, a rounding and a clamp after each pass."""
+
+    dtype = np.dtype(np.uint8)
+
+    def plan(self, axis: AxisMap) -> AxisPlan:
+        return to_fixed_point(super().plan(axis))
+
+    def load(self, block: Array) -> Array:
+        return np.ascontiguousarray(block)
+
+    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        is_long = source.shape[2] >= 16
+        weigh = fixed_point.across_rows if is_long else fixed_point.along_rows
+        weigh(source, plan.taps, plan.weights, plan.counts, plan.precision, target)
+
+    def destination(self, target: Array) -> Array | None:
+        return target if target.dtype == self.dtype else None
+
+    def store(self, block: Array, target: Array) -> int:
+        return store(block, target)
+
+
+def choose_arithmetic(
+    axes: list[AxisMap], method: Method, dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]
+) -> Arithmetic:
+    """Return the arithmetic that PyTorch uses, or where PyTorch refuses, the project's rule.
+
+    Raises
+    ------
+    TypeError
+        If a dtype cannot be resampled, or not into the other.
+    """
+    check_dtypes(dtype_in, dtype_out)
+    is_double = dtype_in in (np.float64, np.complex128)
+    if not method.mode.blurs:
+        return Copying(method, np.float64 if is_double else np.float32, dtype_in)
+    if dtype_in == dtype_out == np.uint8 and len(axes) == 2 and method.mode.name != "area":
+        return FixedPoint(method, np.float64)
+    if is_double or (dtype_in.kind in "iu" and dtype_in.itemsize >= 4):
+        return Floating(method, np.float64, np.float64)
+    widest = max(axis.step for axis in axes) * 2 * max(method.mode.support, 0.5) + 2
+    is_wide = widest > FLOAT32_TAPS and (method.antialias or method.mode.name == "area")
+    return Floating(method, np.float32, np.float64 if is_wide else np.float32)
+
+
+def check_dtypes(dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]) -> None:
+    """Raise a TypeError for dtypes that have no resampling rule."""
+    for dtype in (dtype_in, dtype_out):
+        if dtype.kind not in "biufc" or dtype in (np.longdouble, np.clongdouble):
+            raise TypeError(
+                f"dtype {dtype} cannot be resampled; use a boolean, an integer, float16, float32, "
+                "float64, complex64 or complex128"
+            )
+    if dtype_in.kind == "c" and dtype_out.kind != "c":
+        raise TypeError(f"{dtype_in} does not fit in {dtype_out}; use complex64 or complex128")
+    if dtype_in.kind != "c" and dtype_out.kind == "c":
+        raise TypeError(f"{dtype_in} data are not complex; use a real dtype such as float32")
+
+
+def as_real(block: Array) -> Array:
+    """View complex elements as pairs of channels and booleans as uint8; the rest as it is."""
+    if block.dtype.kind == "c":
+        parts = np.dtype(f"{block.dtype.byteorder}f{block.dtype.itemsize // 2}")
+        return block.view(parts)
+    return block
+
+
+def store(values: Array, target: Array) -> int:
+    """Convert ``values`` into ``target``; return how many did not fit its dtype.
+
+    Integers round half to even and saturate; booleans are true from one half on.
+    """
+    if target.dtype.kind == "b":
+        np.greater_equal(values, 0.5, out=target)
+        return 0
+    if target.dtype.kind in "iu":
+        if values.dtype.kind == "f":
+            return _store_rounded(values, target)
+        if not np.can_cast(values.dtype, target.dtype):
+            return _store_saturated(values, target)
+    with np.errstate(over="ignore"):
+        np.copyto(target, values, casting="unsafe")
+    if target.dtype.itemsize < values.dtype.itemsize and target.dtype.kind in "fc":
+        return int(np.count_nonzero(np.isinf(target) & np.isfinite(values)))
+    return 0
+
+
+def _store_rounded(values: Array, target: Array) -> int:
+    if values.dtype == np.float16:
+        values = values.astype(np.float32)
+    limits = np.iinfo(target.dtype)
+    low = values.dtype.type(limits.min)
+    # 64-bit limits round up to a power of two here, which is already out of range.
+    above = values.dtype.type(float(limits.max) + 0.5)
+    lowest, highest = target.dtype.type(limits.min), target.dtype.type(limits.max)
+    flat = target.reshape(-1)
+    misfits = int(
+        convert.store_integers(values.reshape(-1), low, above, lowest, highest, flat)
+    )
+    return misfits
+
+
+def _store_saturated(values: Array, target: Array) -> int:
+    if values.dtype.kind == "b":
+        values = values.view(np.uint8)
+    limits = np.iinfo(target.dtype)
+    own = np.iinfo(values.dtype)
+    low, high = max(limits.min, own.min), min(limits.max, own.max)
+    np.copyto(target, np.clip(values, low, high), casting="unsafe")
+    return int(np.count_nonzero((values < low) | (values > high)))

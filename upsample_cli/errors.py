@@ -1,0 +1,37 @@
+"""The errors that end a command with one line: ``subject: problem; remedy``."""
+
+
+class UpsampleError(Exception):
+    """Something that a user can understand and mend.
+
+    Parameters
+    ----------
+    subject
+        The file or option that the message is about.
+    problem
+        What is wrong with it.
+    remedy
+        What would be right, if that can be said.
+    """
+
+    exit_code = 1
+
+    def __init__(self, subject: object, problem: str, remedy: str = "") -> None:
+        self.subject = str(subject)
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{subject}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+
+class FileError(UpsampleError):
+    """A file that cannot be read, or cannot be written: the work failed (exit code 1)."""
+
+
+class RequestError(UpsampleError):
+    """A request that cannot be carried out as it was made (exit code 2)."""
+
+    exit_code = 2
+
+
+class UpsampleWarning(UserWarning):
+    """Something that was done, but not as the input or the request might suggest."""

@@ -1,0 +1,35 @@
+"""The one decorator that every kernel wears, and the one operation that Numba lacks."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile a function over C-contiguous arrays and scalars.
+
+    ``nogil`` because slabs run on a thread pool; ``error_model="numpy"`` because a check for a
+    zero divisor would keep loops from being vectorised; no ``fastmath``, because the order of
+    every operation is part of the result. ``cache`` keeps the machine code between processes;
+    where no folder can be written, the kernel is compiled anew each time.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        compiled = numba.njit(**options)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+@intrinsic
+def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
+    """``a * b + c`` rounded once, on every CPU; the three share one float type."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.fma(*arguments)
+
+    return a(a, a, a), codegen

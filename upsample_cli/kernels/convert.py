@@ -1,0 +1,30 @@
+"""From sums to stored values: rounding and saturation."""
+
+from typing import Any
+
+import numpy as np
+
+from upsample_cli.kernels.compile import kernel
+
+
+@kernel
+def store_integers(
+    source: Any, low: Any, above: Any, lowest: Any, highest: Any, target: Any
+) -> int:
+    """Round half to even, saturate, store; NaN becomes 0. Return how many did not fit.
+
+    source : float (n,); target : any integer dtype (n,)
+    lowest, highest : the target dtype's limits, in that dtype
+    low, above : the same limits in the source's dtype; a rounded value fits in [low, above)
+    """
+    misfits = 0
+    for n in range(source.size):
+        value = np.rint(source[n])
+        fits = value >= low and value < above
+        misfits += not fits
+        # A value that does not fit must not reach the conversion, which has no answer for it.
+        integer = target.dtype.type(value if fits else low)
+        target[n] = integer if value < above else (highest if value >= above else 0)
+        if value < low:
+            target[n] = lowest
+    return misfits

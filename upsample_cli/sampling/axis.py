@@ -1,0 +1,213 @@
+"""Where each output sample lies on its axis, and which voxels it weighs: the only coordinates.
+
+The rules are PyTorch 2.13's (``aten/src/ATen/native/UpSample.h`` and its CPU kernels), down to
+the precision in which each coordinate is rounded.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.sampling.modes import Floats, Method, Mode
+from upsample_cli.sampling.rounding import fused_multiply_add
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """Output sample i of an axis lies at ``start + step * i``, in input voxels (float64).
+
+    A voxel's centre is at its whole number. The kernels' taps and the header's affine both
+    follow from this map, so they cannot disagree.
+    """
+
+    size_in: int
+    size_out: int
+    start: float
+    step: float
+
+    @classmethod
+    def centred(cls, size_in: int, size_out: int, step: float) -> "AxisMap":
+        """Half-pixel sampling: the outer edges of the first voxels coincide."""
+        return cls(size_in, size_out, (step - 1) / 2, step)
+
+    @classmethod
+    def cornered(cls, size_in: int, size_out: int) -> "AxisMap":
+        """``align_corners``: the centres of the first and of the last voxels coincide.
+
+        PyTorch's step of 0, for a lone sample in or out, would leave the output voxel without a
+        size. A lone output sample sits on voxel 0 and spans the axis; copies of a lone voxel
+        share its extent.
+        """
+        if size_out == 1:
+            return cls(size_in, 1, 0.0, float(size_in))
+        if size_in == 1:
+            return cls.centred(1, size_out, 1 / size_out)
+        return cls(size_in, size_out, 0.0, (size_in - 1) / (size_out - 1))
+
+    @classmethod
+    def copied(cls, size: int) -> "AxisMap":
+        """An axis that stays as it is."""
+        return cls(size, size, 0.0, 1.0)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether every output voxel is the input voxel of the same index."""
+        return self == AxisMap.copied(self.size_in)
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether the samples follow the half-pixel rule."""
+        return self.start == (self.step - 1) / 2
+
+    def source(self, float_type: type[np.floating]) -> Floats:
+        """Return the samples' positions, shape (size_out,), rounded as PyTorch rounds them."""
+        index = np.arange(self.size_out, dtype=float_type)
+        step = float_type(self.step)
+        if self.is_centred:
+            half = float_type(0.5)
+            return fused_multiply_add(step, index + half, -half)
+        return step * index + float_type(self.start)
+
+
+@dataclass(frozen=True)
+class AxisPlan:
+    """The voxels that each output sample of an axis sums, in the order of summation.
+
+    Output o is ``sum(weights[k, o] * input[taps[k, o]] for k in range(counts[o]))``, summed from
+    k = 0 on with fused multiply-adds. Entries past ``counts[o]`` repeat a valid tap with
+    weight 0 and are never read.
+
+    taps : int64 (width, size_out)
+    weights : float, or int32 in units of ``2**-precision`` (width, size_out)
+    counts : int64 (size_out,)
+    """
+
+    taps: NDArray[np.int64]
+    weights: NDArray[Any]
+    counts: NDArray[np.int64]
+    precision: int = 0
+
+    @property
+    def width(self) -> int:
+        """The largest number of taps of any output."""
+        return self.taps.shape[0]
+
+    @property
+    def size_out(self) -> int:
+        """The number of outputs."""
+        return self.taps.shape[1]
+
+    def input_range(self, lo: int, hi: int) -> tuple[int, int]:
+        """Return the half-open range of input voxels that outputs [lo, hi) read."""
+        taps = self.taps[:, lo:hi]
+        return int(taps.min()), int(taps.max()) + 1
+
+    def part(self, lo: int, hi: int) -> "AxisPlan":
+        """Return the plan of outputs [lo, hi) alone."""
+        return replace(
+            self,
+            taps=np.ascontiguousarray(self.taps[:, lo:hi]),
+            weights=np.ascontiguousarray(self.weights[:, lo:hi]),
+            counts=self.counts[lo:hi],
+        )
+
+    def moved(self, origin: int) -> "AxisPlan":
+        """Return the plan for an input that begins at voxel ``origin``."""
+        return replace(self, taps=self.taps - origin)
+
+    def wrapped(self, capacity: int) -> "AxisPlan":
+        """Return the plan for a ring of ``capacity`` voxels, where voxel j lies at j % capacity."""
+        return replace(self, taps=self.taps % capacity)
+
+
+def plan_axis(axis: AxisMap, method: Method, float_type: type[np.floating]) -> AxisPlan:
+    """Return the taps and weights that ``method`` gives one axis.
+
+    ``float_type`` is the precision of coordinates and weights: float32 for float32 data and
+    whatever is computed in it, float64 otherwise.
+    """
+    if not method.mode.blurs:
+        return _single(_nearest_index(axis, method.mode, float_type), float_type)
+    if method.mode.name == "area":
+        return _area(axis, float_type)
+    if method.antialias:
+        return _filtered(axis, method, float_type)
+    if method.align_corners and 1 in (axis.size_in, axis.size_out):
+        return _single(np.zeros(axis.size_out, np.int64), float_type)
+    return _interpolating(axis, method.mode, float_type)
+
+
+def _single(index: NDArray[np.int64], float_type: type[np.floating]) -> AxisPlan:
+    ones = np.ones(index.size, np.int64)
+    return AxisPlan(index[np.newaxis], ones[np.newaxis].astype(float_type), ones)
+
+
+def _nearest_index(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> NDArray[np.int64]:
+    if mode.name == "nearest":
+        position = float_type(axis.step) * np.arange(axis.size_out, dtype=float_type)
+    else:
+        position = np.maximum(axis.source(float_type), 0) + float_type(0.5)
+    # PyTorch calls floorf here too.
+    floor = np.floor(position.astype(np.float32))
+    return np.clip(floor.astype(np.int64), 0, axis.size_in - 1)
+
+
+def _interpolating(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> AxisPlan:
+    assert mode.tap_weights is not None
+    position = axis.source(float_type)
+    if len(mode.tap_order) == 2:
+        position = np.maximum(position, 0)
+    # PyTorch calls floorf, so that a float64 position is rounded to float32 first; the fraction
+    # that this makes negative is clipped.
+    left = np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
+    fraction = np.clip(position - left.astype(float_type), 0, 1).astype(float_type)
+    weights = mode.tap_weights(fraction)
+    first = 1 - len(mode.tap_order) // 2
+    taps = [np.clip(left + first + k, 0, axis.size_in - 1) for k in mode.tap_order]
+    counts = np.full(axis.size_out, len(taps), np.int64)
+    return AxisPlan(np.stack(taps), np.stack([weights[k] for k in mode.tap_order]), counts)
+
+
+def _filtered(axis: AxisMap, method: Method, float_type: type[np.floating]) -> AxisPlan:
+    mode = method.mode
+    assert mode.filter is not None
+    # PyTorch filters around 0 here; the map's step is the size that the header gives the voxel.
+    step = float_type(0 if method.align_corners and axis.size_out == 1 else axis.step)
+    half = float_type(0.5)
+    stretch = max(step, float_type(1))
+    support = float_type(mode.support) * stretch
+    centre = step * (np.arange(axis.size_out, dtype=float_type) + half)
+    first = np.maximum(np.trunc(centre - support + half).astype(np.int64), 0)
+    last = np.minimum(np.trunc(centre + support + half).astype(np.int64), axis.size_in)
+    first = np.minimum(first, axis.size_in - 1)
+    counts = np.maximum(last - first, 1)
+    taps, inside = _windows(first, counts)
+    offset = (taps - centre).astype(float_type) + half
+    weights = np.where(inside, mode.filter((offset * (float_type(1) / stretch)).astype(float_type)), 0)
+    weights = (weights / _running_sum(weights)).astype(float_type)
+    return AxisPlan(taps, weights, counts)
+
+
+def _area(axis: AxisMap, float_type: type[np.floating]) -> AxisPlan:
+    index = np.arange(axis.size_out, dtype=np.int64)
+    first = index * axis.size_in // axis.size_out
+    last = -(-(index + 1) * axis.size_in // axis.size_out)
+    taps, inside = _windows(first, last - first)
+    weights = np.where(inside, 1 / (last - first), 0).astype(float_type)
+    return AxisPlan(taps, weights, last - first)
+
+
+def _windows(
+    first: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    k = np.arange(int(counts.max()), dtype=np.int64)[:, np.newaxis]
+    return first + np.minimum(k, counts - 1), k < counts
+
+
+def _running_sum(weights: Floats) -> Floats:
+    total = np.zeros(weights.shape[1], weights.dtype)
+    for row in weights:
+        total += row
+    return total

@@ -1,0 +1,35 @@
+"""Weights as whole numbers, the way PyTorch's uint8 image kernels round them."""
+
+import numpy as np
+
+from upsample_cli.sampling.axis import AxisPlan
+
+LARGEST_PRECISION = 22
+WEIGHT_BITS = 15
+
+
+def to_fixed_point(plan: AxisPlan) -> AxisPlan:
+    """Return a float64 plan with int32 weights and its precision in bits.
+
+    The precision is the largest at which every weight fits in 16 signed bits, one for the whole
+    axis. Taps that the border has made equal are summed before they are rounded.
+    """
+    first = plan.taps.min(axis=0)
+    merged = np.zeros(plan.weights.shape)
+    outputs = np.arange(plan.size_out)
+    for taps, weights in zip(plan.taps, plan.weights, strict=True):
+        np.add.at(merged, (taps - first, outputs), weights)
+    largest = float(merged.max())
+    precision = next(
+        (
+            bits
+            for bits in range(LARGEST_PRECISION)
+            if int(0.5 + largest * 2 ** (bits + 1)) >= 2**WEIGHT_BITS
+        ),
+        LARGEST_PRECISION,
+    )
+    away_from_zero = np.copysign(0.5, merged)
+    weights = np.trunc(merged * 2**precision + away_from_zero).astype(np.int32)
+    counts = plan.taps.max(axis=0) - first + 1
+    steps = np.minimum(np.arange(plan.width)[:, np.newaxis], counts - 1)
+    return AxisPlan(first + steps, weights, counts, precision)

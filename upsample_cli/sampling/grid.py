@@ -1,0 +1,41 @@
+"""Grid: where the voxels of a volume are in the world; the only affine arithmetic."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.sampling.axis import AxisMap
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A shape in voxels, x first, and the 4×4 affine from voxel indices to world coordinates."""
+
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """The distance between neighbouring voxels along each axis, in the affine's unit."""
+        columns = self.affine[:3, : len(self.shape)]
+        return tuple(float(length) for length in np.sqrt((columns**2).sum(axis=0)))
+
+    def resampled(self, axes: Sequence[AxisMap]) -> "Grid":
+        """Return the grid on which the samples of ``axes`` (x first) lie."""
+        return Grid(tuple(axis.size_out for axis in axes), resampled_affine(self.affine, axes))
+
+
+def resampled_affine(affine: NDArray[np.float64], axes: Sequence[AxisMap]) -> NDArray[np.float64]:
+    """Return ``affine @ [diag(step) | start]``, for up to three axes, x first."""
+    to_input = np.eye(4)
+    for row, axis in enumerate(axes):
+        to_input[row, row] = axis.step
+        to_input[row, 3] = axis.start
+    return np.asarray(affine @ to_input)
+
+
+def is_usable(affine: NDArray[np.float64]) -> bool:
+    """Whether an affine is finite and gives every voxel a volume."""
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0)

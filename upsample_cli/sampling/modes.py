@@ -1,0 +1,166 @@
+"""MODES: the table of resampling modes; a new mode is a weight function and one entry here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.sampling.rounding import fused_multiply_add
+
+Floats = NDArray[np.floating]
+
+KEYS_A = -0.75
+"""PyTorch's free parameter of the Keys cubic when it interpolates."""
+KEYS_A_ANTIALIAS = -0.5
+"""PyTorch's parameter of the same cubic when it filters (``antialias=True``)."""
+
+
+def linear_weights(t: Floats) -> list[Floats]:
+    """Weights of the two voxels around a sample at fraction ``t`` of the way between them."""
+    return [1 - t, t]
+
+
+def cubic_weights(t: Floats) -> list[Floats]:
+    """Weights of the four voxels around a sample, each operation rounded as PyTorch rounds it."""
+    a = t.dtype.type(KEYS_A)
+    u = 1 - t
+    return [_cubic_far(t + 1, a), _cubic_near(t, a), _cubic_near(u, a), _cubic_far(u + 1, a)]
+
+
+def _cubic_near(x: Floats, a: np.floating) -> Floats:
+    return ((a + 2) * x - (a + 3)) * x * x + 1
+
+
+def _cubic_far(x: Floats, a: np.floating) -> Floats:
+    return fused_multiply_add(a * x - 5 * a, x, 8 * a) * x - 4 * a
+
+
+def triangle(x: Floats) -> Floats:
+    """The linear filter: 1 at 0, 0 from 1 on."""
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def keys_cubic(x: Floats) -> Floats:
+    """The Keys cubic filter with A = -0.5, of support 2."""
+    a = x.dtype.type(KEYS_A_ANTIALIAS)
+    x = np.abs(x)
+    near = fused_multiply_add(fused_multiply_add(a + 2, x, -(a + 3)) * x, x, 1)
+    far = fused_multiply_add(fused_multiply_add(a * x - 5 * a, x, 8 * a), x, -4 * a)
+    return np.where(x < 1, near, np.where(x < 2, far, x.dtype.type(0)))
+
+
+def lanczos3(x: Floats) -> Floats:
+    """The Lanczos filter of support 3: sinc(x) · sinc(x / 3)."""
+    inside = np.abs(x) < 3
+    return np.where(inside, np.sinc(x) * np.sinc(x / 3), 0).astype(x.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What one resampling mode does, and what it allows.
+
+    ``tap_weights`` maps the fraction t to the weights of the ``len(tap_order)`` voxels around a
+    sample, from left to right; ``tap_order`` is the order in which PyTorch sums them, which
+    decides the last bit. ``filter`` and ``support`` (in voxels) serve ``antialias``.
+    """
+
+    name: str
+    summary: str
+    tap_weights: Callable[[Floats], list[Floats]] | None = None
+    tap_order: tuple[int, ...] = ()
+    filter: Callable[[Floats], Floats] | None = None
+    support: float = 0.0
+    copies_equal_sizes: bool = False
+    """PyTorch copies an axis whose size stays, whatever the scale factor says."""
+
+    @property
+    def allows_align_corners(self) -> bool:
+        """Whether samples may be placed corner to corner."""
+        return self.tap_weights is not None
+
+    @property
+    def allows_antialias(self) -> bool:
+        """Whether the filter can be widened to the output's spacing."""
+        return self.filter is not None
+
+    @property
+    def needs_antialias(self) -> bool:
+        """Whether the mode exists as a filter only."""
+        return self.filter is not None and self.tap_weights is None
+
+    @property
+    def blurs(self) -> bool:
+        """Whether an output can hold a value that the input does not."""
+        return not self.name.startswith("nearest")
+
+
+MODES: dict[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        Mode("nearest", "copies the voxel at floor(i·step): PyTorch's old rule, off-centre"),
+        Mode("nearest-exact", "copies the voxel nearest to the sample's centre; right for labels"),
+        Mode(
+            "linear",
+            "interpolates between the 2 voxels around the sample on each axis",
+            tap_weights=linear_weights,
+            tap_order=(1, 0),
+            filter=triangle,
+            support=1.0,
+            copies_equal_sizes=True,
+        ),
+        Mode(
+            "cubic",
+            "interpolates among 4 voxels on each axis (Keys, A = -0.75)",
+            tap_weights=cubic_weights,
+            tap_order=(1, 0, 2, 3),
+            filter=keys_cubic,
+            support=2.0,
+        ),
+        Mode("area", "averages the voxels that the output voxel covers"),
+        Mode(
+            "lanczos",
+            "filters with a windowed sinc of 3 lobes; always antialiased",
+            filter=lanczos3,
+            support=3.0,
+        ),
+    )
+}
+
+DIMENSION_BOUND: dict[str, tuple[str, int]] = {
+    "bilinear": ("linear", 2),
+    "trilinear": ("linear", 3),
+    "bicubic": ("cubic", 2),
+}
+"""PyTorch's names that fix the number of dimensions: name → (mode, dimensions)."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to resample: a mode with its two switches.
+
+    Raises
+    ------
+    ValueError
+        If the mode does not allow what a switch asks for.
+    """
+
+    mode: Mode
+    align_corners: bool = False
+    antialias: bool = False
+
+    def __post_init__(self) -> None:
+        name = self.mode.name
+        if self.align_corners and not self.mode.allows_align_corners:
+            allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
+            raise ValueError(f"mode {name} has no align_corners; the modes that have: {allowed}")
+        if self.antialias and not self.mode.allows_antialias:
+            allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
+            raise ValueError(f"mode {name} has no antialias; the modes that have: {allowed}")
+        if self.mode.needs_antialias and not self.antialias:
+            raise ValueError(f"mode {name} is a filter; it needs antialias=True")
+
+    @property
+    def copies_equal_sizes(self) -> bool:
+        """Whether an axis whose size stays is copied, whatever its scale factor."""
+        return self.antialias or self.mode.copies_equal_sizes

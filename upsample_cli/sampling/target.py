@@ -1,0 +1,85 @@
+"""From a size, a scale factor or a voxel spacing to one AxisMap per axis."""
+
+import math
+
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.modes import Method
+
+LARGEST_AXIS = 2**40
+"""An axis beyond this is a slip of the keyboard, and its coordinates would lose precision."""
+
+
+def axis_from_size(size_in: int, size_out: int, method: Method) -> AxisMap:
+    """Map an axis onto ``size_out`` samples (PyTorch's ``size``).
+
+    >>> from upsample_cli.sampling.modes import MODES
+    >>> axis_from_size(4, 8, Method(MODES["linear"]))
+    AxisMap(size_in=4, size_out=8, start=-0.25, step=0.5)
+
+    Raises
+    ------
+    ValueError
+        If the size is not a positive number of samples.
+    """
+    if size_out < 1:
+        raise ValueError(f"a size of {size_out} leaves no sample; use at least 1")
+    if size_out > LARGEST_AXIS:
+        raise ValueError(f"a size of {size_out} is too large; the limit is {LARGEST_AXIS}")
+    return _axis(size_in, size_out, size_in / size_out, method)
+
+
+def axis_from_scale(
+    size_in: int, scale: float, method: Method, *, recompute: bool = False
+) -> AxisMap:
+    """Map an axis onto ``trunc(size_in * scale)`` samples (PyTorch's ``scale_factor``).
+
+    The step is ``1 / scale``; with ``recompute``, and always in area mode, it is
+    ``size_in / size_out``.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not a positive finite number, or leaves no sample.
+    """
+    scale = float(scale)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"a scale of {scale:g} is not possible; use a positive finite number")
+    size_out = math.trunc(min(size_in * scale, 2.0 * LARGEST_AXIS))
+    if size_out < 1:
+        least = f"at least {1 / size_in:.6g}"
+        raise ValueError(f"a scale of {scale:g} leaves no sample of {size_in}; use {least}")
+    if recompute or method.mode.name == "area":
+        return axis_from_size(size_in, size_out, method)
+    axis_from_size(size_in, size_out, method)
+    return _axis(size_in, size_out, 1 / scale, method)
+
+
+def axis_from_spacing(size_in: int, spacing: float, wanted: float, method: Method) -> AxisMap:
+    """Map an axis of voxels ``spacing`` apart onto voxels exactly ``wanted`` apart.
+
+    The two are in one unit. The number of voxels is the nearest to the same extent, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``wanted`` is not a positive finite number, or with ``align_corners``.
+    """
+    if method.align_corners:
+        raise ValueError("a spacing does not go with align_corners, whose step follows from sizes")
+    if not (math.isfinite(wanted) and wanted > 0):
+        raise ValueError(f"a spacing of {wanted:g} is not possible; use a positive finite number")
+    step = wanted / spacing
+    size_out = max(1, round(min(size_in / step, 2.0 * LARGEST_AXIS)))
+    axis_from_size(size_in, size_out, method)
+    return AxisMap.centred(size_in, size_out, step)
+
+
+def _axis(size_in: int, size_out: int, step: float, method: Method) -> AxisMap:
+    if size_out == size_in and method.copies_equal_sizes:
+        return AxisMap.copied(size_in)
+    if not method.align_corners:
+        return AxisMap.centred(size_in, size_out, step)
+    cornered = AxisMap.cornered(size_in, size_out)
+    if method.antialias and size_out > 1:
+        return AxisMap.centred(size_in, size_out, cornered.step)
+    return cornered
