@@ -42,6 +42,10 @@ class Arithmetic(ABC):
         """Return the taps and weights of one axis."""
         return plan_axis(axis, self.method, self.coordinate_type)
 
+    def lanes(self, element: np.dtype[Any]) -> int:
+        """Return how many values of ``dtype`` one element becomes."""
+        return self.load(np.zeros((1, 1), element)).size
+
     @abstractmethod
     def load(self, block: Array) -> Array:
         """Return a C-contiguous block of ``dtype``; the block itself where it already is one."""

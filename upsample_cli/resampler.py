@@ -60,7 +60,7 @@ class Resampler:
 
         Like ``slab``, return how many values did not fit ``dtype_out`` and were saturated.
         """
-        return self._run(source, self.plans, target)
+        return self.run(source, self.plans, target)
 
     def slab(self, source: Array, lo: int, hi: int, target: Array) -> int:
         """Resample one item into the output slab [lo, hi) of its slowest axis."""
@@ -71,10 +71,14 @@ class Resampler:
             first, last = outer.input_range(lo, hi)
             block = source[first:last]
             plans = [outer.part(lo, hi).moved(first), *self.plans[1:]]
-        return self._run(block[np.newaxis], plans, target[np.newaxis])
+        return self.run(block[np.newaxis], plans, target[np.newaxis])
 
-    def _run(self, block: Array, plans: Plans, target: Array) -> int:
-        work = self.arithmetic.load(block)
+    def run(self, block: Array, plans: Plans, target: Array) -> int:
+        """Pass a block of elements by ``plans``, one per spatial axis, into ``target``."""
+        return self.run_loaded(self.arithmetic.load(block), plans, target)
+
+    def run_loaded(self, work: Array, plans: Plans, target: Array) -> int:
+        """Do the same with a block that is already in the arithmetic's dtype."""
         destination = self.arithmetic.destination(target)
         work = apply_passes(self.arithmetic, work, plans, destination)
         return 0 if work is destination else self.arithmetic.store(work, target)

@@ -93,3 +93,17 @@ def take(source: Any, taps: Any, target: Any) -> None:
         for o in range(size_out):
             for n in range(length):
                 target[block, o, n] = source[block, taps[o], n]
+
+
+@kernel
+def accumulate(source: Any, weight: Any, is_first: bool, target: Any) -> None:
+    """Add one tap's row to the sums of a wide filter, in the same order as ``across_rows``.
+
+    source, target : (n,); weight : a scalar of their dtype
+    """
+    if is_first:
+        for n in range(source.size):
+            target[n] = source[n] * weight
+    else:
+        for n in range(source.size):
+            target[n] = fma(source[n], weight, target[n])

@@ -1,0 +1,164 @@
+"""NumPy arrays in .npy files, memory-mapped where they are files."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.streams import ForwardReader
+
+Array = NDArray[Any]
+
+LARGEST_DIMENSIONS = 5
+LARGEST_SPATIAL = 3
+
+
+class ArraySource:
+    """An array that gives its slabs in C order.
+
+    The last axes are spatial, up to three; ``set_dimensions`` says how many. Every axis before
+    them counts items.
+
+    Attributes
+    ----------
+    full_shape
+        The array's own shape.
+    shape, items, channels, dtype
+        As in ``files.nifti.NiftiSource``.
+    """
+
+    kind = "array"
+    channels = 1
+
+    def __init__(self, reader: ForwardReader, name: str) -> None:
+        self.name = name
+        self.reader = reader
+        try:
+            with self._named_errors():
+                self._read_header()
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        self.dtype = self.disk_dtype.newbyteorder("=")
+        self.position = 0
+        self.is_mapped = reader.largest_possible_size() is not None and not reader.is_gzip
+        self._in_memory: Array | None = None
+        self.set_dimensions(min(len(self.full_shape), LARGEST_SPATIAL))
+
+    def _read_header(self) -> None:
+        file = self.reader.file
+        version = npy_format.read_magic(file)
+        read = (
+            npy_format.read_array_header_1_0
+            if version == (1, 0)
+            else npy_format.read_array_header_2_0
+        )
+        self.full_shape, self.is_fortran, self.disk_dtype = read(file)
+        self.offset = file.tell()
+
+    def _check(self) -> None:
+        dimensions = len(self.full_shape)
+        if not 1 <= dimensions <= LARGEST_DIMENSIONS:
+            raise FileError(self.name, f"has {dimensions} dimensions", "use 1 to 5")
+        if min(self.full_shape) < 1:
+            raise FileError(self.name, f"is empty: its shape is {self.full_shape}")
+        if self.disk_dtype.kind not in "biufc":
+            raise FileError(self.name, f"holds {self.disk_dtype}", "use an array of numbers")
+        possible = self.reader.largest_possible_size()
+        needed = self.offset + math.prod(self.full_shape) * self.disk_dtype.itemsize
+        if possible is not None and needed > possible:
+            raise FileError(
+                self.name,
+                f"is truncated: its header promises {needed} bytes, it can hold at most {possible}",
+                "use a complete file",
+            )
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError, EOFError, SyntaxError, TypeError) as error:
+            raise FileError(self.name, f"is not a usable .npy array ({error})") from error
+
+    def set_dimensions(self, count: int) -> None:
+        """Take the last ``count`` axes as spatial."""
+        if not 1 <= count <= min(len(self.full_shape), LARGEST_SPATIAL):
+            raise RequestError(
+                self.name,
+                f"has {len(self.full_shape)} axes, of which {count} cannot be resampled",
+                f"give 1 to {min(len(self.full_shape), LARGEST_SPATIAL)} numbers",
+            )
+        self.shape = tuple(self.full_shape[-count:])
+        self.leading = tuple(self.full_shape[: len(self.full_shape) - count])
+        self.items = math.prod(self.leading)
+
+    def read(self, count: int) -> Array:
+        """Return the next ``count`` slabs, shape (count, *shape[1:], 1), native dtype."""
+        item, first = divmod(self.position, self.shape[0])
+        self.position += count
+        if not self.is_mapped and not self.is_fortran:
+            slabs = self.reader.read_array((count, *self.shape[1:]), self.disk_dtype)
+        else:
+            lead = np.unravel_index(item, self.leading) if self.leading else ()
+            slabs = self._whole()[lead][first : first + count]
+        return np.array(slabs, self.dtype, order="C")[..., np.newaxis]
+
+    def _whole(self) -> Array:
+        order = "F" if self.is_fortran else "C"
+        if self.is_mapped:
+            # Mapped anew for each read, so that pages that were read do not stay resident.
+            with self._named_errors():
+                return np.memmap(
+                    self.reader.source,  # type: ignore[call-overload]
+                    self.disk_dtype,
+                    "r",
+                    self.offset,
+                    self.full_shape,
+                    order,
+                )
+        if self._in_memory is None:
+            flat = self.reader.read_array((math.prod(self.full_shape),), self.disk_dtype)
+            self._in_memory = flat.reshape(self.full_shape, order=order)
+        return self._in_memory
+
+    def finish(self) -> list[str]:
+        """Check that the file ends well; return warnings."""
+        self.reader.finish()
+        return []
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()
+
+
+class ArraySink:
+    """Writes an .npy header of version 1, then the elements in C order."""
+
+    def __init__(self, source: ArraySource, spatial: tuple[int, ...], dtype: Any, file: BinaryIO):
+        own = source.disk_dtype
+        self.dtype = own if own.newbyteorder("=") == dtype else np.dtype(dtype)
+        self.file = file
+        header = {
+            "descr": npy_format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": (*source.leading, *spatial),
+        }
+        npy_format.write_array_header_1_0(file, header)
+
+    def write(self, slabs: Array) -> None:
+        """Write slabs of the output's native dtype."""
+        on_disk = np.ascontiguousarray(slabs, self.dtype)
+        self.file.write(memoryview(on_disk.reshape(-1).view(np.uint8)))
+
+    def finish(self) -> None:
+        """Write what is still buffered."""
+        self.file.flush()
+
+    def abort(self) -> None:
+        """Nothing runs in the background."""

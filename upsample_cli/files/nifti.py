@@ -1,0 +1,138 @@
+"""NIfTI volumes, read and written strictly forward: .nii, .nii.gz and .hdr/.img pairs."""
+
+import contextlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError
+from upsample_cli.files.nifti_header import NiftiHeader, place_voxels, read_header
+from upsample_cli.files.streams import ForwardReader, GzipWriter, open_input
+
+Array = NDArray[Any]
+
+PAIR_SUFFIXES = {".hdr": ".img", ".hdr.gz": ".img.gz"}
+"""The suffix of a pair's header → that of its voxels."""
+
+
+
+
+def pair_names(name: str) -> tuple[str, str] | None:
+    """Return the header's and the voxels' file of a pair that is named by either of them."""
+    for header_suffix, image_suffix in PAIR_SUFFIXES.items():
+        for suffix in (header_suffix, image_suffix):
+            if name.lower().endswith(suffix):
+                stem = name[: -len(suffix)]
+                return stem + header_suffix, stem + image_suffix
+    return None
+
+
+class NiftiSource:
+    """A volume that gives its slabs in the order of the file.
+
+    Attributes
+    ----------
+    shape
+        Spatial dimensions, slowest first (z, y, x).
+    items, channels, dtype
+        Number of volumes, interleaved channels of a voxel, and their native dtype.
+    """
+
+    kind = "volume"
+
+    def __init__(self, reader: ForwardReader, name: str) -> None:
+        self.name = name
+        self.reader = reader
+        try:
+            self.header = read_header(reader.read, reader.read_rest, name)
+            self._open_voxels()
+            self._check_size()
+        except BaseException:
+            self.close()
+            raise
+        self.shape = tuple(reversed(self.header.spatial))
+        self.items = self.header.items
+        self.dtype, self.channels = self.header.element
+
+    def _open_voxels(self) -> None:
+        if not self.header.is_pair:
+            return
+        names = pair_names(self.name)
+        if names is None:
+            raise FileError(self.name, "is half of a .hdr/.img pair", "name the .hdr file")
+        self.reader.close()
+        self.reader = ForwardReader(open_input(names[1]), names[1])
+        self.reader.skip(self.header.voxel_offset)
+
+    def _check_size(self) -> None:
+        possible = self.reader.largest_possible_size()
+        needed = self.reader.position + self.header.data_bytes
+        if possible is not None and needed > possible:
+            raise FileError(
+                self.reader.name,
+                f"is truncated: its header promises {needed} bytes, it can hold at most {possible}",
+                "use a complete file",
+            )
+
+    def read(self, count: int) -> Array:
+        """Return the next ``count`` planes, shape (count, *shape[1:], channels), native dtype."""
+        shape = (count, *self.shape[1:], self.channels)
+        planes = self.reader.read_array(shape, self.header.disk_dtype)
+        return planes if planes.dtype.isnative else planes.astype(self.dtype)
+
+    def finish(self) -> list[str]:
+        """Check that the file ends well; return warnings."""
+        left = self.reader.finish()
+        return [f"{self.name}: {left} bytes after the voxels were not kept"] if left else []
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()
+
+
+class NiftiSink:
+    """Writes a header, then voxels as they come.
+
+    Parameters
+    ----------
+    header
+        The output's header.
+    files
+        One file, or two for a pair: header, then voxels.
+    is_gzip, level, threads
+        Whether and how to compress.
+    """
+
+    def __init__(
+        self, header: NiftiHeader, files: list[BinaryIO], *, is_gzip: bool, level: int, threads: int
+    ) -> None:
+        place_voxels(header, is_pair=len(files) == 2)
+        self.header = header
+        self.streams: list[Any] = [
+            GzipWriter(file, level, threads) if is_gzip else file for file in files
+        ]
+        self.streams[0].write(header.to_bytes())
+
+    def write(self, planes: Array) -> None:
+        """Write planes of the output's native dtype."""
+        on_disk = np.ascontiguousarray(planes, self.header.disk_dtype)
+        self.streams[-1].write(memoryview(on_disk.reshape(-1).view(np.uint8)))
+
+    def finish(self) -> None:
+        """Write what is still buffered."""
+        for stream in self.streams:
+            if isinstance(stream, GzipWriter):
+                stream.close()
+            else:
+                stream.flush()
+
+    def abort(self) -> None:
+        """Stop the threads that compress, whatever state the files are in."""
+        for stream in self.streams:
+            if isinstance(stream, GzipWriter):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.close()
+
+

@@ -1,0 +1,386 @@
+"""The header of a NIfTI file: what it says, and what it must say after a resample.
+
+The bytes are kept as they are; only the fields that a resample changes are written. nibabel's
+header classes give the layout of the fields and the algebra of the qform.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.grid import Grid, is_usable, resampled_affine
+
+HEADER_CLASSES: dict[int, Any] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+"""The size of the header, which is its first field, tells the version."""
+
+SINGLE_MAGIC = {348: b"n+1", 540: b"n+2"}
+PAIR_MAGIC = {348: b"ni1", 540: b"ni2"}
+
+LARGEST_DIM_NIFTI1 = 32767
+LARGEST_EXTENSIONS = 2**30
+AFNI_EXTENSION = 4
+LABEL_INTENT = 1002
+
+ELEMENTS: dict[int, tuple[str, int]] = {
+    2: ("u1", 1),
+    4: ("i2", 1),
+    8: ("i4", 1),
+    16: ("f4", 1),
+    32: ("c8", 1),
+    64: ("f8", 1),
+    128: ("u1", 3),
+    256: ("i1", 1),
+    512: ("u2", 1),
+    768: ("u4", 1),
+    1024: ("i8", 1),
+    1280: ("u8", 1),
+    1792: ("c16", 1),
+    2304: ("u1", 4),
+}
+"""NIfTI datatype code → dtype and number of interleaved channels."""
+
+REFUSED_TYPES = {
+    1: "1-bit voxels",
+    1536: "float128 voxels",
+    2048: "complex256 voxels",
+}
+
+UNITS = {0: "", 1: "m", 2: "mm", 3: "µm"}
+
+
+@dataclass
+class NiftiHeader:
+    """A header with the bytes that follow it.
+
+    Attributes
+    ----------
+    fields
+        nibabel's header object of the file's version and byte order.
+    extensions
+        The raw bytes from the end of the fields to the voxels: 4 flag bytes, then extensions.
+    is_pair
+        Whether the voxels are in a second file (.img).
+    name
+        The file, for messages.
+    """
+
+    fields: Any
+    extensions: bytes
+    is_pair: bool
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """All dimensions, x first."""
+        dim = self.fields["dim"]
+        return tuple(int(n) for n in dim[1 : int(dim[0]) + 1])
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The first three dimensions at most: those that a resample changes."""
+        return self.shape[:3]
+
+    @property
+    def items(self) -> int:
+        """The number of volumes."""
+        return math.prod(self.shape[3:])
+
+    @property
+    def element(self) -> tuple[np.dtype[Any], int]:
+        """Native dtype and number of interleaved channels of a voxel."""
+        name, channels = ELEMENTS[int(self.fields["datatype"])]
+        return np.dtype(name), channels
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """The codes of the qform and of the sform; 0 says that the form is not set."""
+        return int(self.fields["qform_code"]), int(self.fields["sform_code"])
+
+    @property
+    def qform(self) -> NDArray[np.float64] | None:
+        """The affine that quaternion, voxel sizes and offset make, if they make one."""
+        try:
+            affine = np.asarray(self.fields.get_qform(coded=False), np.float64)
+        except (HeaderDataError, ValueError, FloatingPointError):
+            return None
+        return affine if is_usable(affine) else None
+
+    @property
+    def sform(self) -> NDArray[np.float64]:
+        """The affine of the three srow fields."""
+        return np.asarray(self.fields.get_sform(coded=False), np.float64)
+
+    @property
+    def voxel_sizes(self) -> tuple[float, float, float]:
+        """pixdim[1..3], which may be anything when a form is set without them."""
+        x, y, z = (float(size) for size in self.fields["pixdim"][1:4])
+        return x, y, z
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """The sform if it is set, else the qform, else the voxel sizes alone."""
+        qcode, scode = self.codes
+        if scode > 0:
+            return self.sform
+        if qcode > 0 and self.qform is not None:
+            return self.qform
+        return np.diag([*self.voxel_sizes, 1.0])
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels are."""
+        return Grid(self.spatial, self.affine)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the voxel sizes, or nothing if the header does not say."""
+        return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
+
+    @property
+    def is_label_map(self) -> bool:
+        """Whether the intent says that values are labels."""
+        return int(self.fields["intent_code"]) == LABEL_INTENT
+
+    @property
+    def data_bytes(self) -> int:
+        """The size of the voxels in the file."""
+        dtype, channels = self.element
+        return math.prod(self.shape) * dtype.itemsize * channels
+
+    @property
+    def voxel_offset(self) -> int:
+        """The byte in its file at which the voxels begin."""
+        return int(self.fields["vox_offset"])
+
+    @property
+    def disk_dtype(self) -> np.dtype[Any]:
+        """The dtype of a channel as the file holds it, byte order included."""
+        return self.element[0].newbyteorder(self.fields.endianness)
+
+    def to_bytes(self) -> bytes:
+        """Return the fields and what follows them, up to the voxels of a single file."""
+        return bytes(self.fields.binaryblock) + self.extensions
+
+
+def read_header(read: Callable[[int], bytes], read_rest: Callable[[], bytes], name: str) -> NiftiHeader:
+    """Read and check a header.
+
+    Parameters
+    ----------
+    read
+        Returns exactly that many next bytes of the file, or raises.
+    read_rest
+        Returns all bytes that are left; used for the extensions of a pair.
+    name
+        The file, for messages.
+
+    Raises
+    ------
+    FileError
+        If it is not a NIfTI header, or says what cannot be.
+    """
+    start = read(4)
+    size = next((n for n in HEADER_CLASSES if start in (_int32(n, "<"), _int32(n, ">"))), None)
+    if size is None:
+        raise FileError(name, "is not a NIfTI file", "use .nii, .nii.gz or .hdr/.img")
+    fields = HEADER_CLASSES[size](start + read(size - 4), check=False)
+    magic = bytes(fields["magic"])
+    is_pair = magic == PAIR_MAGIC[size]
+    if not is_pair and magic != SINGLE_MAGIC[size]:
+        problem = "is ANALYZE 7.5, which does not say where its voxels are, or not NIfTI at all"
+        raise FileError(name, problem, "convert it to NIfTI")
+    header = NiftiHeader(fields, b"", is_pair, name)
+    _check_layout(header)
+    if is_pair:
+        header.extensions = read_rest()
+    else:
+        header.extensions = read(header.voxel_offset - size)
+    _check_geometry(header)
+    return header
+
+
+def _int32(value: int, order: str) -> bytes:
+    return value.to_bytes(4, "little" if order == "<" else "big")
+
+
+def _check_layout(header: NiftiHeader) -> None:
+    dim = [int(n) for n in header.fields["dim"]]
+    if not 1 <= dim[0] <= 7:
+        raise FileError(header.name, f"its header has {dim[0]} dimensions", "1 to 7 are possible")
+    if min(dim[1 : dim[0] + 1]) < 1:
+        shape = "×".join(str(n) for n in dim[1 : dim[0] + 1])
+        raise FileError(
+            header.name, f"its header gives the shape {shape}", "every dimension must be at least 1"
+        )
+    code = int(header.fields["datatype"])
+    if code not in ELEMENTS:
+        what = REFUSED_TYPES.get(code, f"voxels of unknown datatype {code}")
+        raise FileError(
+            header.name, f"it holds {what}", "convert it to float64, complex128 or an integer type"
+        )
+    if header.is_pair:
+        return
+    size = header.fields.template_dtype.itemsize
+    offset = float(header.fields["vox_offset"])
+    if offset == 0:
+        header.fields["vox_offset"] = offset = size + 4
+    if not size + 4 <= offset <= LARGEST_EXTENSIONS:
+        raise FileError(
+            header.name, f"its header puts the voxels at byte {offset:g}", f"at least {size + 4}"
+        )
+
+
+def _check_geometry(header: NiftiHeader) -> None:
+    qcode, scode = header.codes
+    if scode > 0 and not is_usable(header.sform):
+        raise FileError(
+            header.name, "its sform is not finite or has no volume", "repair its srow fields"
+        )
+    if qcode > 0 and header.qform is None:
+        raise FileError(
+            header.name,
+            "its qform is not finite or has no volume",
+            "repair its quaternion, pixdim and qoffset fields",
+        )
+    if qcode <= 0 and scode <= 0 and not is_usable(np.diag([*header.voxel_sizes, 1.0])):
+        sizes = "×".join(f"{size:g}" for size in header.voxel_sizes)
+        raise FileError(header.name, f"its voxel size is {sizes}", "repair its pixdim fields")
+
+
+def resampled_header(
+    header: NiftiHeader, axes: Sequence[AxisMap], dtype: np.dtype[Any]
+) -> tuple[NiftiHeader, list[str]]:
+    """Return the header of the resampled volume, and what a user should know about it.
+
+    Parameters
+    ----------
+    header
+        The input's header; it stays as it is.
+    axes
+        One map per spatial axis, x first.
+    dtype
+        The output's native dtype, of one channel.
+
+    Raises
+    ------
+    RequestError
+        If NIfTI-1 cannot hold the new dimensions.
+    """
+    fields = header.fields.copy()
+    new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
+    _set_dimensions(fields, axes, header.name)
+    _set_forms(header, fields, axes)
+    _set_datatype(fields, header, dtype)
+    slice_axis = int(fields["dim_info"]) >> 4 & 3 or 3
+    if slice_axis <= len(axes) and not axes[slice_axis - 1].is_copy:
+        for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
+            fields[field] = 0
+    warnings = [*_form_warnings(header), *_drop_afni(new)]
+    return new, warnings
+
+
+def _set_dimensions(fields: Any, axes: Sequence[AxisMap], name: str) -> None:
+    largest = max(axis.size_out for axis in axes)
+    if largest > LARGEST_DIM_NIFTI1 and not isinstance(fields, nib.Nifti2Header):
+        raise RequestError(
+            name,
+            f"{largest} voxels along an axis do not fit in NIfTI-1, whose limit is "
+            f"{LARGEST_DIM_NIFTI1}",
+            "convert it to NIfTI-2 first",
+        )
+    for index, axis in enumerate(axes, start=1):
+        fields["dim"][index] = axis.size_out
+        fields["pixdim"][index] = float(fields["pixdim"][index]) * axis.step
+
+
+def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
+    if header.qform is not None:
+        offset = resampled_affine(header.qform, axes)[:3, 3]
+        for field, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), offset, strict=True):
+            fields[field] = value
+    if np.isfinite(header.sform).all():
+        rows = resampled_affine(header.sform, axes)
+        for field, row in zip(("srow_x", "srow_y", "srow_z"), rows[:3], strict=True):
+            fields[field] = row
+
+
+def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+    channels = header.element[1]
+    wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
+    codes = {element: code for code, element in ELEMENTS.items()}
+    if wanted not in codes:
+        known = ", ".join(np.dtype(name).name for name, count in codes if count == 1)
+        raise RequestError(
+            "--dtype", f"NIfTI cannot hold {dtype.name} in this volume", f"use one of {known}"
+        )
+    fields["datatype"] = codes[wanted]
+    fields["bitpix"] = dtype.itemsize * 8 * channels
+
+
+def _form_warnings(header: NiftiHeader) -> list[str]:
+    qcode, scode = header.codes
+    if qcode <= 0 and scode <= 0:
+        return [f"{header.name}: neither qform nor sform is set; only the voxel size changes"]
+    if qcode > 0 and scode > 0 and header.qform is not None:
+        corners = _corners(header.grid.shape)
+        apart = np.abs((header.qform - header.sform) @ corners).max()
+        smallest = min(header.grid.spacing)
+        if apart > 1e-2 * smallest:
+            return [
+                f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit}"
+                f"(codes {qcode} and {scode}); each is kept and updated on its own"
+            ]
+    return []
+
+
+def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
+    ends = [(-0.5, n - 0.5) for n in (*shape, 1, 1)[:3]]
+    grid = np.meshgrid(*ends, indexing="ij")
+    return np.stack([*(axis.ravel() for axis in grid), np.ones(8)])
+
+
+def _drop_afni(header: NiftiHeader) -> list[str]:
+    """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
+    flag, rest = header.extensions[:4], header.extensions[4:]
+    if not flag[:1].strip(b"\x00"):
+        return []
+    order = "little" if header.fields.endianness == "<" else "big"
+    kept, position, found = [], 0, False
+    while position + 8 <= len(rest):
+        size = int.from_bytes(rest[position : position + 4], order)  # type: ignore[arg-type]
+        code = int.from_bytes(rest[position + 4 : position + 8], order)  # type: ignore[arg-type]
+        if size < 8 or position + size > len(rest):
+            break
+        if code == AFNI_EXTENSION:
+            found = True
+        else:
+            kept.append(rest[position : position + size])
+        position += size
+    if not found:
+        return []
+    body = b"".join(kept)
+    header.extensions = (flag if body else bytes(4)) + body
+    if not header.is_pair:
+        place_voxels(header, is_pair=False)
+    return [f"{header.name}: its AFNI extension describes the old grid; it was dropped"]
+
+
+def place_voxels(header: NiftiHeader, *, is_pair: bool) -> None:
+    """Make the header that of a single file or of a pair, and put the voxels right after it."""
+    size = header.fields.template_dtype.itemsize
+    header.is_pair = is_pair
+    header.fields["magic"] = (PAIR_MAGIC if is_pair else SINGLE_MAGIC)[size]
+    if is_pair:
+        header.fields["vox_offset"] = 0
+        return
+    header.extensions = header.extensions or bytes(4)
+    header.extensions += bytes(-(size + len(header.extensions)) % 16)
+    header.fields["vox_offset"] = size + len(header.extensions)

@@ -1,0 +1,176 @@
+"""Byte streams that are read and written strictly forward, through gzip or not."""
+
+import contextlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from isal import igzip_threaded
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_LARGEST_RATIO = 1032
+"""Deflate cannot expand further: 258 bytes from 2 bits."""
+
+COMPRESSION_BLOCK = 2**20
+"""Bytes that are deflated as one unit. Fixed, so that a file's bytes depend on nothing else."""
+
+SKIP_BYTES = 2**20
+HEAD_BYTES = 1024
+
+
+def open_input(name: str) -> io.BufferedReader:
+    """Open a file, or standard input for ``-``, for reading forward.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, or it is a folder or cannot be read.
+    """
+    if name == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise RequestError("-", "standard input is a terminal", "pipe a file into it")
+        return io.BufferedReader(sys.stdin.buffer.raw)  # type: ignore[attr-defined]
+    try:
+        return open(name, "rb")
+    except FileNotFoundError as error:
+        raise FileError(name, "does not exist", "check the path") from error
+    except IsADirectoryError as error:
+        raise FileError(name, "is a folder", "name a file in it") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(name, f"cannot be read ({reason})") from error
+
+
+def head_of(file: io.BufferedReader) -> bytes:
+    """Return the first bytes of a stream, decompressed, without consuming them."""
+    head = file.peek(HEAD_BYTES)
+    if not head.startswith(GZIP_MAGIC):
+        return head[:HEAD_BYTES]
+    with contextlib.suppress(zlib.error):
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+    return b""
+
+
+class ForwardReader:
+    """Reads a file, decompressed if it is gzip, strictly forward; errors name the file."""
+
+    def __init__(self, file: io.BufferedReader, name: str) -> None:
+        self.name = name
+        self.source = file
+        self.is_gzip = file.peek(2)[:2] == GZIP_MAGIC
+        self.file: BinaryIO = (
+            igzip_threaded.open(file, "rb", threads=1)  # type: ignore[assignment]
+            if self.is_gzip
+            else file
+        )
+        self.position = 0
+
+    def largest_possible_size(self) -> int | None:
+        """Return a bound on the decompressed size, or None for a pipe."""
+        try:
+            size = os.fstat(self.source.fileno()).st_size
+        except (OSError, ValueError):
+            return None
+        if not self.source.seekable():
+            return None
+        return size * GZIP_LARGEST_RATIO if self.is_gzip else size
+
+    def read(self, count: int) -> bytes:
+        """Return exactly ``count`` bytes."""
+        return self.read_array((count,), np.dtype(np.uint8)).tobytes()
+
+    def read_rest(self) -> bytes:
+        """Return everything up to the end of the file."""
+        with self._named_errors():
+            return self.file.read()
+
+    def read_array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Read a C-contiguous array.
+
+        Raises
+        ------
+        FileError
+            If the file ends before it, or its gzip data are corrupt.
+        """
+        array = np.empty(shape, dtype)
+        view = memoryview(array.reshape(-1).view(np.uint8))
+        filled = 0
+        with self._named_errors():
+            while filled < len(view):
+                count = self.file.readinto(view[filled:])  # type: ignore[attr-defined]
+                if not count:
+                    raise FileError(
+                        self.name,
+                        f"is truncated: it ends after {self.position + filled} of at least "
+                        f"{self.position + len(view)} bytes",
+                        "use a complete file",
+                    )
+                filled += count
+        self.position += filled
+        return array
+
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes."""
+        while count:
+            step = min(count, SKIP_BYTES)
+            self.read_array((step,), np.dtype(np.uint8))
+            count -= step
+
+    def finish(self) -> int:
+        """Read to the end, so that a wrong checksum is found; return how many bytes were left."""
+        if not self.is_gzip:
+            return 0
+        left = 0
+        with self._named_errors():
+            while block := self.file.read(SKIP_BYTES):
+                left += len(block)
+        return left
+
+    def close(self) -> None:
+        """Close the file and stop the thread that decompresses it."""
+        if self.is_gzip:
+            self.file.close()
+        self.source.close()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileError:
+            raise
+        except EOFError as error:
+            raise FileError(
+                self.name, "is truncated: its gzip data end early", "use a complete file"
+            ) from error
+        except (OSError, zlib.error, ValueError) as error:
+            raise FileError(self.name, f"cannot be read ({error})") from error
+
+
+class GzipWriter:
+    """Compresses to a file on background threads; the bytes do not depend on their number."""
+
+    def __init__(self, file: BinaryIO, level: int, threads: int) -> None:
+        self.file: BinaryIO = igzip_threaded.open(  # type: ignore[assignment]
+            file, "wb", compresslevel=level, threads=max(1, threads), block_size=COMPRESSION_BLOCK
+        )
+        self.position = 0
+
+    def write(self, data: Any) -> None:
+        """Write bytes, so that every block but the last is full whatever the pieces were."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            count = min(len(view), COMPRESSION_BLOCK - self.position % COMPRESSION_BLOCK)
+            self.file.write(view[:count])
+            self.position += count
+            view = view[count:]
+
+    def close(self) -> None:
+        """Write the trailer."""
+        self.file.close()

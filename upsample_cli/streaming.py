@@ -1,0 +1,229 @@
+"""The slowest axis, passed while its planes arrive: a window of planes, never the volume.
+
+Planes come in their order, and each is passed along the faster axes once. An output plane is
+computed as soon as every plane that it reads has come.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.arithmetic import Floating
+from upsample_cli.kernels.separable import accumulate
+from upsample_cli.resampler import SLAB_BYTES, Plans, Resampler, apply_passes, run_all
+from upsample_cli.sampling.axis import AxisPlan
+
+Array = NDArray[Any]
+
+WINDOW_BYTES = 32 * 2**20
+"""The largest window of input planes; wider filters keep the sums of output planes instead."""
+
+
+def stream_item(
+    resampler: Resampler, chunks: Iterable[Array], threads: int, slab_planes: int
+) -> Iterator[tuple[Array, int]]:
+    """Resample one item from its chunks of planes; the bits are those of ``resample_array``.
+
+    Parameters
+    ----------
+    resampler
+        The passes.
+    chunks
+        Arrays (planes, *shape_in[1:], channels) that make up the item, in order; none larger
+        than the first.
+    threads
+        How many threads share the work on a chunk.
+    slab_planes
+        The most output planes that are given at once.
+
+    Yields
+    ------
+    Slabs (planes, *shape_out[1:], channels) in order, each with the number of values that did
+    not fit the output dtype.
+    """
+    outer = resampler.plans[0]
+    if outer is None:
+        return _copied(resampler, chunks, threads)
+    if _is_wide(resampler, outer):
+        return _summed(resampler, outer, chunks, threads)
+    return _windowed(resampler, outer, chunks, threads, slab_planes)
+
+
+def window_bytes(resampler: Resampler, channels: int, chunk_planes: int) -> int:
+    """Return the memory that the window or the sums of one item need."""
+    outer = resampler.plans[0]
+    plane = _plane_bytes(resampler) * channels
+    if outer is None:
+        return 0
+    if _is_wide(resampler, outer):
+        return plane * (_overlap(outer) + 1)
+    return plane * (_reach(outer) + chunk_planes)
+
+
+def _copied(
+    resampler: Resampler, chunks: Iterable[Array], threads: int
+) -> Iterator[tuple[Array, int]]:
+    for chunk in chunks:
+        slab = np.empty((len(chunk), *resampler.shape_out[1:], chunk.shape[-1]), resampler.dtype_out)
+        tasks = [
+            partial(resampler.run, chunk[np.newaxis, lo:hi], resampler.plans, slab[np.newaxis, lo:hi])
+            for lo, hi in _shares(0, len(chunk), threads)
+        ]
+        yield slab, sum(run_all(tasks, threads))
+
+
+def _windowed(
+    resampler: Resampler,
+    outer: AxisPlan,
+    chunks: Iterable[Array],
+    threads: int,
+    slab_planes: int,
+) -> Iterator[tuple[Array, int]]:
+    first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
+    ring: Array | None = None
+    capacity, arrived, done = 0, 0, 0
+    for chunk in chunks:
+        if ring is None:
+            capacity = len(chunk) + _reach(outer)
+            ring = _inner_planes(resampler, capacity, chunk.shape[-1])
+        # Planes that no output reads are not passed.
+        begin = max(arrived, int(first[done])) if done < outer.size_out else arrived + len(chunk)
+        _fill(resampler, chunk[max(begin - arrived, 0) :], begin, ring, threads)
+        arrived += len(chunk)
+        ready = int(np.searchsorted(last, arrived))
+        while done < ready:
+            hi = min(done + slab_planes, ready)
+            yield _outer_slab(resampler, outer.wrapped(capacity), (done, hi), ring, threads)
+            done = hi
+
+
+def _fill(resampler: Resampler, planes: Array, begin: int, ring: Array, threads: int) -> None:
+    """Pass planes ``begin``, ``begin + 1``, … along the faster axes into their ring slots."""
+    capacity = ring.shape[1]
+    shares = []
+    for lo, hi in _shares(begin, begin + len(planes), threads):
+        # A share that crosses the end of the ring goes on at its start.
+        turn = min(hi, (lo // capacity + 1) * capacity)
+        shares += [(lo, turn), (turn, hi)]
+    tasks = [
+        partial(
+            _pass_planes,
+            resampler,
+            planes[np.newaxis, lo - begin : hi - begin],
+            ring[:, lo % capacity : lo % capacity + hi - lo],
+        )
+        for lo, hi in shares
+        if lo < hi
+    ]
+    run_all(tasks, threads)
+
+
+def _pass_planes(resampler: Resampler, planes: Array, target: Array) -> int:
+    inner: Plans = [None, *resampler.plans[1:]]
+    work = resampler.arithmetic.load(planes)
+    result = apply_passes(resampler.arithmetic, work, inner, target)
+    if result is not target:
+        target[...] = result
+    return 0
+
+
+def _outer_slab(
+    resampler: Resampler, plan: AxisPlan, outputs: tuple[int, int], ring: Array, threads: int
+) -> tuple[Array, int]:
+    begin, end = outputs
+    inner_shape = resampler.shape_out[1:]
+    channels = ring.shape[-1] // resampler.arithmetic.lanes(resampler.dtype_in)
+    slab = np.empty((end - begin, *inner_shape, channels), resampler.dtype_out)
+    plans: Plans = [None] * len(inner_shape)
+    tasks = [
+        partial(
+            resampler.run_loaded,
+            ring,
+            [plan.part(lo, hi), *plans],
+            slab[np.newaxis, lo - begin : hi - begin],
+        )
+        for lo, hi in _shares(begin, end, threads)
+    ]
+    return slab, sum(run_all(tasks, threads))
+
+
+def _summed(
+    resampler: Resampler, outer: AxisPlan, chunks: Iterable[Array], threads: int
+) -> Iterator[tuple[Array, int]]:
+    first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
+    sums: dict[int, Array] = {}
+    arrived, done = 0, 0
+    for chunk in chunks:
+        passed = _inner_planes(resampler, len(chunk), chunk.shape[-1])
+        _fill(resampler, chunk, 0, passed, threads)
+        for index, plane in enumerate(passed[0], start=arrived):
+            open_outputs = range(done, int(np.searchsorted(first, index, side="right")))
+            for o in open_outputs:
+                sums.setdefault(o, np.empty_like(plane))
+            tasks = [
+                partial(_add_tap, plane, outer, o, index - int(first[o]), sums[o])
+                for o in open_outputs
+                if index <= last[o]
+            ]
+            run_all(tasks, threads)
+            while done < outer.size_out and last[done] == index:
+                total = sums.pop(done)[np.newaxis, np.newaxis]
+                slab = np.empty(
+                    (1, *resampler.shape_out[1:], chunk.shape[-1]), resampler.dtype_out
+                )
+                yield slab, resampler.arithmetic.store(total, slab[np.newaxis])
+                done += 1
+        arrived += len(chunk)
+
+
+def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, total: Array) -> int:
+    accumulate(plane.reshape(-1), outer.weights[k, o], k == 0, total.reshape(-1))
+    return 0
+
+
+def _inner_planes(resampler: Resampler, planes: int, channels: int) -> Array:
+    lanes = resampler.arithmetic.lanes(resampler.dtype_in)
+    shape = (1, planes, *resampler.shape_out[1:], channels * lanes)
+    return np.empty(shape, resampler.arithmetic.dtype)
+
+
+def _shares(lo: int, hi: int, threads: int) -> list[tuple[int, int]]:
+    """Split [lo, hi) into at most ``threads`` parts of nearly one size."""
+    count = max(1, min(threads, hi - lo))
+    edges = [lo + (hi - lo) * part // count for part in range(count + 1)]
+    return list(zip(edges, edges[1:], strict=False))
+
+
+def _reach(outer: AxisPlan) -> int:
+    """The most input planes that one output spans."""
+    return int((outer.taps.max(axis=0) - outer.taps.min(axis=0)).max()) + 1
+
+
+def _overlap(outer: AxisPlan) -> int:
+    """The most outputs that one input plane is a tap of."""
+    first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
+    return int((np.searchsorted(first, last, side="right") - np.arange(outer.size_out)).max())
+
+
+def _is_wide(resampler: Resampler, outer: AxisPlan) -> bool:
+    window = _reach(outer) * _plane_bytes(resampler)
+    return isinstance(resampler.arithmetic, Floating) and outer.width > 4 and window > WINDOW_BYTES
+
+
+def _plane_bytes(resampler: Resampler) -> int:
+    lanes = resampler.arithmetic.lanes(resampler.dtype_in)
+    return math.prod(resampler.shape_out[1:]) * lanes * resampler.arithmetic.dtype.itemsize
+
+
+def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple[int, int]:
+    """Return how many input planes to read at once, and how many output planes to give at once."""
+    budget = SLAB_BYTES * threads
+    work = _plane_bytes(resampler) * channels
+    read = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
+    ratio = resampler.shape_out[0] / resampler.shape_in[0]
+    chunk = budget / max(work, read, work * ratio)
+    return max(threads, int(chunk)), max(threads, budget // work)
