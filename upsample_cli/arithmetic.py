@@ -32,6 +32,7 @@ class Arithmetic(ABC):
     """
 
     dtype: np.dtype[Any]
+    description: str
     is_inexact: bool = False
 
     def __init__(self, method: Method, coordinate_type: type[np.floating]) -> None:
@@ -66,6 +67,8 @@ class Arithmetic(ABC):
 class Copying(Arithmetic):
     """The nearest modes: elements of any dtype move as bits."""
 
+    description = "nothing: values are copied"
+
     def __init__(self, method: Method, coordinate_type: type[np.floating], element: Any) -> None:
         super().__init__(method, coordinate_type)
         self.element = np.dtype(element)
@@ -92,6 +95,7 @@ class Floating(Arithmetic):
     ) -> None:
         super().__init__(method, coordinate_type)
         self.dtype = np.dtype(sum_type)
+        self.description = self.dtype.name
 
     def plan(self, axis: AxisMap) -> AxisPlan:
         plan = super().plan(axis)
@@ -122,6 +126,7 @@ class FixedPoint(Arithmetic):
     """uint8 images: whole-number weights, a rounding and a clamp after each pass."""
 
     dtype = np.dtype(np.uint8)
+    description = "whole numbers (fixed point), as PyTorch does for uint8 images"
 
     def plan(self, axis: AxisMap) -> AxisPlan:
         return to_fixed_point(super().plan(axis))
@@ -215,10 +220,7 @@ def _store_rounded(values: Array, target: Array) -> int:
     above = values.dtype.type(float(limits.max) + 0.5)
     lowest, highest = target.dtype.type(limits.min), target.dtype.type(limits.max)
     flat = target.reshape(-1)
-    misfits = int(
-        convert.store_integers(values.reshape(-1), low, above, lowest, highest, flat)
-    )
-    return misfits
+    return int(convert.store_integers(values.reshape(-1), low, above, lowest, highest, flat))
 
 
 def _store_saturated(values: Array, target: Array) -> int:

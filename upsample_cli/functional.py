@@ -1,6 +1,5 @@
 """PyTorch's resampling functions on NumPy arrays, in PyTorch's layout N × C × [D] × [H] × W."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from upsample_cli.resampler import Resampler, resample_array
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method, Mode
 from upsample_cli.sampling.target import axis_from_scale, axis_from_size
+from upsample_cli.threads import available_threads
 
 Array = NDArray[Any]
 
@@ -25,7 +25,7 @@ class PrecisionWarning(UserWarning):
 
 
 def interpolate(
-    input: Array,  # noqa: A002 - PyTorch's name
+    input: Array,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -96,7 +96,7 @@ def interpolate(
 
 
 def upsample(
-    input: Array,  # noqa: A002 - PyTorch's name
+    input: Array,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -109,13 +109,6 @@ def upsample(
     array([[[1, 1, 2, 2]]])
     """
     return interpolate(input, size, scale_factor, mode, align_corners)
-
-
-def available_threads() -> int:
-    """Return the number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _method(name: str, spatial: int, align_corners: bool | None, antialias: bool) -> Method:
@@ -132,8 +125,7 @@ def _method(name: str, spatial: int, align_corners: bool | None, antialias: bool
     if wanted != spatial:
         right = _NAME_FOR[mode.name].get(spatial, mode.name)
         raise ValueError(
-            f"mode {name} needs {wanted + 2}-D input, but the input is {spatial + 2}-D; "
-            f"use {right}"
+            f"mode {name} needs {wanted + 2}-D input, but the input is {spatial + 2}-D; use {right}"
         )
     if align_corners is not None and not mode.allows_align_corners and mode.name != "lanczos":
         raise ValueError(f"mode {name} has no align_corners; leave it None")
@@ -143,9 +135,7 @@ def _method(name: str, spatial: int, align_corners: bool | None, antialias: bool
 def _check_input(array: Array, mode: Mode) -> None:
     check_dtypes(array.dtype, array.dtype)
     if 0 in array.shape[2:] or (array.shape[1] == 0 and mode.name != "area"):
-        raise ValueError(
-            f"input of shape {array.shape} is empty; only the batch size N may be 0"
-        )
+        raise ValueError(f"input of shape {array.shape} is empty; only the batch size N may be 0")
 
 
 def _axes(
@@ -161,7 +151,9 @@ def _axes(
         if recompute:
             raise ValueError("recompute_scale_factor does not go with size; use scale_factor")
         wanted = _per_axis("size", size, len(sizes))
-        return [axis_from_size(n, _as_int(out), method) for n, out in zip(sizes, wanted, strict=True)]
+        return [
+            axis_from_size(n, _as_int(out), method) for n, out in zip(sizes, wanted, strict=True)
+        ]
     factors = _per_axis("scale_factor", scale_factor, len(sizes))
     return [
         axis_from_scale(n, _as_float(factor), method, recompute=recompute)

@@ -6,7 +6,7 @@ the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from upsample_cli.arithmetic import Arithmetic, choose_arithmetic
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
+from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 Plans = Sequence[AxisPlan | None]
@@ -64,14 +65,16 @@ class Resampler:
 
     def slab(self, source: Array, lo: int, hi: int, target: Array) -> int:
         """Resample one item into the output slab [lo, hi) of its slowest axis."""
+        first, last, plans = self.window(lo, hi)
+        return self.run(source[np.newaxis, first:last], plans, target[np.newaxis])
+
+    def window(self, lo: int, hi: int) -> tuple[int, int, Plans]:
+        """Return which planes [first, last) the output slab [lo, hi) reads, and its plans."""
         outer = self.plans[0]
         if outer is None:
-            block, plans = source[lo:hi], self.plans
-        else:
-            first, last = outer.input_range(lo, hi)
-            block = source[first:last]
-            plans = [outer.part(lo, hi).moved(first), *self.plans[1:]]
-        return self.run(block[np.newaxis], plans, target[np.newaxis])
+            return lo, hi, self.plans
+        first, last = outer.input_range(lo, hi)
+        return first, last, [outer.part(lo, hi).moved(first), *self.plans[1:]]
 
     def run(self, block: Array, plans: Plans, target: Array) -> int:
         """Pass a block of elements by ``plans``, one per spatial axis, into ``target``."""
@@ -101,9 +104,7 @@ def apply_passes(
         target = destination if is_last else np.empty(shape, arithmetic.dtype)
         assert target is not None
         rows, length = math.prod(before), math.prod(after)
-        arithmetic.weigh(
-            work.reshape(rows, -1, length), plan, target.reshape(rows, -1, length)
-        )
+        arithmetic.weigh(work.reshape(rows, -1, length), plan, target.reshape(rows, -1, length))
         work = target
     return work
 
@@ -122,24 +123,12 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
         per_task = max(1, SLAB_BYTES // max(item_bytes, source[0].nbytes))
         for lo in range(0, len(source), per_task):
             part = slice(lo, lo + per_task)
-            tasks.append(lambda part=part: resampler.items(source[part], target[part]))
+            tasks.append(partial(resampler.items, source[part], target[part]))
     else:
         size = resampler.shape_out[0]
         per_task = max(1, SLAB_BYTES * size // item_bytes)
         for item, out in zip(source, target, strict=True):
             for lo in range(0, size, per_task):
                 hi = min(lo + per_task, size)
-                tasks.append(
-                    lambda item=item, out=out, lo=lo, hi=hi: resampler.slab(
-                        item, lo, hi, out[lo:hi]
-                    )
-                )
+                tasks.append(partial(resampler.slab, item, lo, hi, out[lo:hi]))
     return sum(run_all(tasks, threads))
-
-
-def run_all(tasks: Sequence[Callable[[], int]], threads: int) -> list[int]:
-    """Run independent tasks on up to ``threads`` threads; the first error is raised."""
-    if threads <= 1 or len(tasks) <= 1:
-        return [task() for task in tasks]
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        return list(pool.map(lambda task: task(), tasks))

@@ -7,6 +7,7 @@ computed as soon as every plane that it reads has come.
 import math
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from upsample_cli.arithmetic import Floating
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.resampler import SLAB_BYTES, Plans, Resampler, apply_passes, run_all
+from upsample_cli.resampler import SLAB_BYTES, Plans, Resampler, apply_passes
 from upsample_cli.sampling.axis import AxisPlan
+from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 
@@ -68,12 +70,13 @@ def _copied(
     resampler: Resampler, chunks: Iterable[Array], threads: int
 ) -> Iterator[tuple[Array, int]]:
     for chunk in chunks:
-        slab = np.empty((len(chunk), *resampler.shape_out[1:], chunk.shape[-1]), resampler.dtype_out)
+        shape = (1, len(chunk), *resampler.shape_out[1:], chunk.shape[-1])
+        planes, slab = chunk[np.newaxis], np.empty(shape, resampler.dtype_out)
         tasks = [
-            partial(resampler.run, chunk[np.newaxis, lo:hi], resampler.plans, slab[np.newaxis, lo:hi])
+            partial(resampler.run, planes[:, lo:hi], resampler.plans, slab[:, lo:hi])
             for lo, hi in _shares(0, len(chunk), threads)
         ]
-        yield slab, sum(run_all(tasks, threads))
+        yield slab[0], sum(run_all(tasks, threads))
 
 
 def _windowed(
@@ -172,9 +175,7 @@ def _summed(
             run_all(tasks, threads)
             while done < outer.size_out and last[done] == index:
                 total = sums.pop(done)[np.newaxis, np.newaxis]
-                slab = np.empty(
-                    (1, *resampler.shape_out[1:], chunk.shape[-1]), resampler.dtype_out
-                )
+                slab = np.empty((1, *resampler.shape_out[1:], chunk.shape[-1]), resampler.dtype_out)
                 yield slab, resampler.arithmetic.store(total, slab[np.newaxis])
                 done += 1
         arrived += len(chunk)
@@ -195,16 +196,16 @@ def _shares(lo: int, hi: int, threads: int) -> list[tuple[int, int]]:
     """Split [lo, hi) into at most ``threads`` parts of nearly one size."""
     count = max(1, min(threads, hi - lo))
     edges = [lo + (hi - lo) * part // count for part in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _reach(outer: AxisPlan) -> int:
-    """The most input planes that one output spans."""
+    """Return the most input planes that one output spans."""
     return int((outer.taps.max(axis=0) - outer.taps.min(axis=0)).max()) + 1
 
 
 def _overlap(outer: AxisPlan) -> int:
-    """The most outputs that one input plane is a tap of."""
+    """Return the most outputs that one input plane is a tap of."""
     first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
     return int((np.searchsorted(first, last, side="right") - np.arange(outer.size_out)).max())
 

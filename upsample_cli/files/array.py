@@ -34,6 +34,7 @@ class ArraySource:
 
     kind = "array"
     channels = 1
+    default_suffix = ".npy"
 
     def __init__(self, reader: ForwardReader, name: str) -> None:
         self.name = name
@@ -97,6 +98,11 @@ class ArraySource:
         self.shape = tuple(self.full_shape[-count:])
         self.leading = tuple(self.full_shape[: len(self.full_shape) - count])
         self.items = math.prod(self.leading)
+
+    @property
+    def extra_dimensions(self) -> tuple[int, ...]:
+        """The axes that count items, the fastest first."""
+        return self.leading[::-1]
 
     def read(self, count: int) -> Array:
         """Return the next ``count`` slabs, shape (count, *shape[1:], 1), native dtype."""

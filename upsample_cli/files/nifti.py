@@ -1,7 +1,6 @@
 """NIfTI volumes, read and written strictly forward: .nii, .nii.gz and .hdr/.img pairs."""
 
 import contextlib
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,8 +14,6 @@ Array = NDArray[Any]
 
 PAIR_SUFFIXES = {".hdr": ".img", ".hdr.gz": ".img.gz"}
 """The suffix of a pair's header → that of its voxels."""
-
-
 
 
 def pair_names(name: str) -> tuple[str, str] | None:
@@ -55,6 +52,16 @@ class NiftiSource:
         self.shape = tuple(reversed(self.header.spatial))
         self.items = self.header.items
         self.dtype, self.channels = self.header.element
+
+    @property
+    def extra_dimensions(self) -> tuple[int, ...]:
+        """The dimensions past the third, in the order of the header."""
+        return self.header.shape[3:]
+
+    @property
+    def default_suffix(self) -> str:
+        """The suffix of a file like this one, for an output without a name."""
+        return ".nii.gz" if self.reader.is_gzip else ".nii"
 
     def _open_voxels(self) -> None:
         if not self.header.is_pair:
@@ -134,5 +141,3 @@ class NiftiSink:
             if isinstance(stream, GzipWriter):
                 with contextlib.suppress(OSError, ValueError):
                     stream.close()
-
-

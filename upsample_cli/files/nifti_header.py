@@ -163,14 +163,16 @@ class NiftiHeader:
     @property
     def disk_dtype(self) -> np.dtype[Any]:
         """The dtype of a channel as the file holds it, byte order included."""
-        return self.element[0].newbyteorder(self.fields.endianness)
+        return np.dtype(self.element[0].newbyteorder(self.fields.endianness))
 
     def to_bytes(self) -> bytes:
         """Return the fields and what follows them, up to the voxels of a single file."""
         return bytes(self.fields.binaryblock) + self.extensions
 
 
-def read_header(read: Callable[[int], bytes], read_rest: Callable[[], bytes], name: str) -> NiftiHeader:
+def read_header(
+    read: Callable[[int], bytes], read_rest: Callable[[], bytes], name: str
+) -> NiftiHeader:
     """Read and check a header.
 
     Parameters
@@ -192,7 +194,7 @@ def read_header(read: Callable[[int], bytes], read_rest: Callable[[], bytes], na
     if size is None:
         raise FileError(name, "is not a NIfTI file", "use .nii, .nii.gz or .hdr/.img")
     fields = HEADER_CLASSES[size](start + read(size - 4), check=False)
-    magic = bytes(fields["magic"])
+    magic = fields["magic"].item()
     is_pair = magic == PAIR_MAGIC[size]
     if not is_pair and magic != SINGLE_MAGIC[size]:
         problem = "is ANALYZE 7.5, which does not say where its voxels are, or not NIfTI at all"

@@ -36,9 +36,10 @@ def open_input(name: str) -> io.BufferedReader:
     if name == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise RequestError("-", "standard input is a terminal", "pipe a file into it")
-        return io.BufferedReader(sys.stdin.buffer.raw)  # type: ignore[attr-defined]
+        return _with_full_head(sys.stdin.buffer)  # type: ignore[arg-type]
     try:
-        return open(name, "rb")
+        file = open(name, "rb")  # noqa: SIM115 - the caller closes it
+        return file if file.seekable() else _with_full_head(file)
     except FileNotFoundError as error:
         raise FileError(name, "does not exist", "check the path") from error
     except IsADirectoryError as error:
@@ -46,6 +47,29 @@ def open_input(name: str) -> io.BufferedReader:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FileError(name, f"cannot be read ({reason})") from error
+
+
+class _HeadThenFile(io.RawIOBase):
+    """A pipe whose first bytes have been read."""
+
+    def __init__(self, head: bytes, file: io.BufferedReader) -> None:
+        self.head = head
+        self.file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.head:
+            return self.file.readinto1(buffer)
+        count = min(len(buffer), len(self.head))
+        buffer[:count], self.head = self.head[:count], self.head[count:]
+        return count
+
+
+def _with_full_head(file: io.BufferedReader) -> io.BufferedReader:
+    """Wait for the head of a pipe, which may arrive byte by byte, so that it can be peeked at."""
+    return io.BufferedReader(_HeadThenFile(file.read(HEAD_BYTES), file))
 
 
 def head_of(file: io.BufferedReader) -> bytes:

@@ -17,19 +17,21 @@ def kernel(function: F) -> F:
     every operation is part of the result. ``cache`` keeps the machine code between processes;
     where no folder can be written, the kernel is compiled anew each time.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    compile_anew: Any = numba.njit(nogil=True, error_model="numpy")
+    compile_once: Any = numba.njit(nogil=True, error_model="numpy", cache=True)
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        return compile_once(function)  # type: ignore[no-any-return]
     except RuntimeError:
-        compiled = numba.njit(**options)(function)
-    return compiled  # type: ignore[no-any-return]
+        return compile_anew(function)  # type: ignore[no-any-return]
 
 
 @intrinsic
-def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
-    """``a * b + c`` rounded once, on every CPU; the three share one float type."""
-
+def _fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.fma(*arguments)
 
     return a(a, a, a), codegen
+
+
+fma: Any = _fma
+"""``fma(a, b, c)`` is ``a * b + c`` rounded once, on every CPU; the three share a float type."""

@@ -48,7 +48,7 @@ class AxisMap:
 
     @classmethod
     def copied(cls, size: int) -> "AxisMap":
-        """An axis that stays as it is."""
+        """Leave an axis as it is."""
         return cls(size, size, 0.0, 1.0)
 
     @property
@@ -68,7 +68,7 @@ class AxisMap:
         if self.is_centred:
             half = float_type(0.5)
             return fused_multiply_add(step, index + half, -half)
-        return step * index + float_type(self.start)
+        return np.asarray(step * index + float_type(self.start))
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class AxisPlan:
     @property
     def width(self) -> int:
         """The largest number of taps of any output."""
-        return self.taps.shape[0]
+        return len(self.taps)
 
     @property
     def size_out(self) -> int:
         """The number of outputs."""
-        return self.taps.shape[1]
+        return len(self.counts)
 
     def input_range(self, lo: int, hi: int) -> tuple[int, int]:
         """Return the half-open range of input voxels that outputs [lo, hi) read."""
@@ -151,7 +151,7 @@ def _nearest_index(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> 
         position = np.maximum(axis.source(float_type), 0) + float_type(0.5)
     # PyTorch calls floorf here too.
     floor = np.floor(position.astype(np.float32))
-    return np.clip(floor.astype(np.int64), 0, axis.size_in - 1)
+    return np.asarray(np.clip(floor.astype(np.int64), 0, axis.size_in - 1))
 
 
 def _interpolating(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> AxisPlan:
@@ -185,7 +185,8 @@ def _filtered(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     counts = np.maximum(last - first, 1)
     taps, inside = _windows(first, counts)
     offset = (taps - centre).astype(float_type) + half
-    weights = np.where(inside, mode.filter((offset * (float_type(1) / stretch)).astype(float_type)), 0)
+    squeeze = float_type(1) / stretch
+    weights = np.where(inside, mode.filter((offset * squeeze).astype(float_type)), 0)
     weights = (weights / _running_sum(weights)).astype(float_type)
     return AxisPlan(taps, weights, counts)
 

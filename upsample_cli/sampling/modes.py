@@ -37,12 +37,12 @@ def _cubic_far(x: Floats, a: np.floating) -> Floats:
 
 
 def triangle(x: Floats) -> Floats:
-    """The linear filter: 1 at 0, 0 from 1 on."""
+    """Return the linear filter: 1 at 0, 0 from 1 on."""
     return np.maximum(1 - np.abs(x), 0)
 
 
 def keys_cubic(x: Floats) -> Floats:
-    """The Keys cubic filter with A = -0.5, of support 2."""
+    """Return the Keys cubic filter with A = -0.5, of support 2."""
     a = x.dtype.type(KEYS_A_ANTIALIAS)
     x = np.abs(x)
     near = fused_multiply_add(fused_multiply_add(a + 2, x, -(a + 3)) * x, x, 1)
@@ -51,7 +51,7 @@ def keys_cubic(x: Floats) -> Floats:
 
 
 def lanczos3(x: Floats) -> Floats:
-    """The Lanczos filter of support 3: sinc(x) · sinc(x / 3)."""
+    """Return the Lanczos filter of support 3: sinc(x) · sinc(x / 3)."""
     inside = np.abs(x) < 3
     return np.where(inside, np.sinc(x) * np.sinc(x / 3), 0).astype(x.dtype, copy=False)
 

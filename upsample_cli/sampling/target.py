@@ -1,6 +1,9 @@
 """From a size, a scale factor or a voxel spacing to one AxisMap per axis."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import Method
@@ -83,3 +86,78 @@ def _axis(size_in: int, size_out: int, step: float, method: Method) -> AxisMap:
     if method.antialias and size_out > 1:
         return AxisMap.centred(size_in, size_out, cornered.step)
     return cornered
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked for: one value for every axis, or one per axis, x first.
+
+    ``None`` in a size stands for the number that keeps an image's aspect ratio.
+    """
+
+    kind: Literal["scale", "size", "spacing"]
+    values: tuple[float | None, ...]
+
+    def axes(
+        self,
+        sizes: Sequence[int],
+        spacing: Sequence[float] | None,
+        method: Method,
+        *,
+        recompute: bool = False,
+    ) -> list[AxisMap]:
+        """Return one map per axis, x first.
+
+        Parameters
+        ----------
+        sizes
+            The input's spatial dimensions, x first.
+        spacing
+            The distance between voxels along each axis; None for data that have none.
+        method
+            Decides how samples are placed.
+        recompute
+            ``recompute_scale_factor``.
+
+        Raises
+        ------
+        ValueError
+            If the target does not fit the axes, or is not possible.
+        """
+        values = self._per_axis(sizes)
+        if recompute and self.kind != "scale":
+            raise ValueError("recompute_scale_factor goes with a scale only")
+        if self.kind == "scale":
+            return [
+                axis_from_scale(n, value, method, recompute=recompute)
+                for n, value in zip(sizes, values, strict=True)
+            ]
+        if self.kind == "size":
+            return [
+                axis_from_size(n, int(value), method)
+                for n, value in zip(sizes, values, strict=True)
+            ]
+        if spacing is None:
+            raise ValueError("only volumes have a voxel spacing; use a size or a scale")
+        return [
+            axis_from_spacing(n, own, value, method)
+            for n, own, value in zip(sizes, spacing, values, strict=True)
+        ]
+
+    def _per_axis(self, sizes: Sequence[int]) -> list[float]:
+        values = self.values * len(sizes) if len(self.values) == 1 else self.values
+        if len(values) != len(sizes):
+            raise ValueError(
+                f"{len(values)} numbers were given for {len(sizes)} axes; "
+                f"give 1 or {len(sizes)}, x first"
+            )
+        known = [(n, value) for n, value in zip(sizes, values, strict=True) if value is not None]
+        if len(known) == len(values):
+            return [value for _, value in known]
+        if len(sizes) != 2 or len(known) != 1:
+            raise ValueError("a number can be left out for images only, and only one of the two")
+        (n, value) = known[0]
+        return [
+            max(1, round(own * value / n)) if wanted is None else wanted
+            for own, wanted in zip(sizes, values, strict=True)
+        ]

@@ -1,0 +1,60 @@
+"""The only place that prints or draws a progress bar. Messages go to standard error."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+PROGRAM = "upsample-cli"
+SECONDS_BEFORE_A_BAR = 1.0
+
+show_tracebacks = False
+"""Set by ``--debug``."""
+
+
+def error(message: object) -> None:
+    """Print the one line that ends a command."""
+    _line(f"error: {message}")
+
+
+def notes(warnings: list[str], hints: list[str], *, quiet: bool) -> None:
+    """Print what the user should know; hints are for people, so ``--quiet`` drops them."""
+    for warning in warnings:
+        _line(f"warning: {warning}")
+    if not quiet:
+        for hint in hints:
+            _line(f"hint: {hint}")
+
+
+def summary(line: str, *, quiet: bool) -> None:
+    """Print what was done."""
+    if not quiet:
+        print(line, file=sys.stderr)
+
+
+def answer(text: str) -> None:
+    """Print to standard output what was asked for."""
+    print(text)
+
+
+def progress(quiet: bool) -> Callable[[int], Any]:
+    """Return what makes a progress bar from a number of bytes; only a terminal shows it."""
+
+    @contextlib.contextmanager
+    def bar(total: int) -> Iterator[Callable[[int], object]]:
+        if quiet or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from tqdm import tqdm
+
+        with tqdm(
+            total=total, unit="B", unit_scale=True, delay=SECONDS_BEFORE_A_BAR, leave=False
+        ) as drawn:
+            yield drawn.update
+
+    return bar
+
+
+def _line(message: str) -> None:
+    text = " ".join(message.split())
+    print(f"{PROGRAM}: {text}", file=sys.stderr)

@@ -1,0 +1,49 @@
+"""``upsample-cli explain``: what a resample would do."""
+
+from upsample_cli.cli import console, options
+from upsample_cli.cli.options import ModeName
+
+
+def explain(
+    source: options.Input,
+    scale: options.Scale = None,
+    size: options.Size = None,
+    spacing: options.Spacing = None,
+    mode: options.Mode = ModeName["linear"],
+    align_corners: options.AlignCorners = None,
+    antialias: options.Antialias = None,
+    recompute_scale_factor: options.Recompute = False,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show what resample would do: output shape, sampling of each axis, affine, memory.
+
+    Nothing is written. Sample i of an axis lies at start + step × i, in input voxels.
+
+    Example: upsample-cli explain sample_data/brain.nii.gz --spacing 1
+    """
+    console.show_tracebacks = debug
+    from contextlib import closing
+
+    from upsample_cli.job import Request, prepare
+    from upsample_cli.report import explain_job
+    from upsample_cli.threads import available_threads
+
+    request = Request(
+        target=options.parse_target(scale, size, spacing),
+        image=options.image_options(frame, None, max_pixels),
+        mode=mode.value,
+        align_corners=align_corners,
+        antialias=antialias,
+        recompute_scale_factor=recompute_scale_factor,
+        dtype=dtype,
+        threads=threads or available_threads(),
+    )
+    job = prepare(request, source)
+    with closing(job.source):
+        console.answer(explain_job(job))
+        console.notes(job.warnings, job.hints, quiet=quiet)

@@ -1,0 +1,25 @@
+"""``upsample-cli info``: what a file holds."""
+
+from upsample_cli.cli import console, options
+
+
+def info(
+    source: options.Input,
+    json: options.Json = False,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
+    debug: options.Debug = False,
+) -> None:
+    """Show shape, dtype, spacing, orientation, and both affines with their codes.
+
+    Example: upsample-cli info sample_data/brain.nii.gz
+    """
+    console.show_tracebacks = debug
+    from contextlib import closing
+
+    from upsample_cli.files import open_source
+    from upsample_cli.report import as_json, as_text, facts_of
+
+    with closing(open_source(source, options.image_options(frame, None, max_pixels))) as opened:
+        facts = facts_of(opened)
+    console.answer(as_json(facts) if json else as_text(facts))

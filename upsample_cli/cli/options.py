@@ -1,0 +1,237 @@
+"""The options that commands share, and how their text becomes a request."""
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from upsample_cli.errors import RequestError
+from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
+from upsample_cli.sampling.target import Target
+
+if TYPE_CHECKING:
+    from upsample_cli.files.image import ImageOptions
+
+TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
+
+ModeName = Enum(  # type: ignore[misc]
+    "ModeName", {name: name for name in (*MODES, *DIMENSION_BOUND)}, type=str
+)
+
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="Image, volume or array; - is stdin.")]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="The new file; - is stdout.")]
+
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        "-x",
+        metavar="F[xF[xF]]",
+        help="Multiplier per axis, x first; PyTorch's scale_factor (which has x last).",
+        rich_help_panel=TARGET,
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        "-s",
+        metavar="N | WxH | XxYxZ",
+        help="Output size, x first; for images 512x or x512 keeps the aspect ratio.",
+        rich_help_panel=TARGET,
+    ),
+]
+Spacing = Annotated[
+    str | None,
+    typer.Option(
+        "--spacing",
+        metavar="F[xFxF]",
+        help="Voxel size of a volume, x first, in the header's unit.",
+        rich_help_panel=TARGET,
+    ),
+]
+Mode = Annotated[
+    ModeName,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="MODE",
+        help=f"{', '.join(MODES)}; bilinear, trilinear and bicubic are PyTorch's names for data "
+        "of that dimension. For labels use nearest-exact; nearest is PyTorch's old rule, and reads up to half an "
+        "output voxel beside the place that the header gives.",
+        rich_help_panel=HOW,
+    ),
+]
+AlignCorners = Annotated[
+    bool | None,
+    typer.Option(
+        "--align-corners/--no-align-corners",
+        help="Let the centres of the corner voxels coincide; linear and cubic modes. Off.",
+        show_default=False,
+        rich_help_panel=HOW,
+    ),
+]
+Antialias = Annotated[
+    bool | None,
+    typer.Option(
+        "--antialias/--no-antialias",
+        help="Weigh every voxel when shrinking; linear and cubic modes. Off, but in lanczos.",
+        show_default=False,
+        rich_help_panel=HOW,
+    ),
+]
+Recompute = Annotated[
+    bool,
+    typer.Option(
+        "--recompute-scale-factor",
+        help="With --scale: step by input size / output size, not by 1 / scale.",
+        rich_help_panel=HOW,
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="Output dtype, such as uint8, int16 or float32; the input's own by default.",
+        rich_help_panel=HOW,
+    ),
+]
+StraightAlpha = Annotated[
+    bool,
+    typer.Option(
+        "--straight-alpha",
+        help="Do not weight the colours of an image by its alpha; edges may get halos.",
+        rich_help_panel=HOW,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        "-j",
+        min=1,
+        help="Default: the CPUs that this process may use. The output is the same.",
+        show_default=False,
+        rich_help_panel=HOW,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", "-f", help="Replace an existing output.", rich_help_panel=FILES),
+]
+CompressLevel = Annotated[
+    int,
+    typer.Option(
+        "--compress-level",
+        min=0,
+        max=3,
+        help="For .gz: 0 is fastest, 3 smallest.",
+        rich_help_panel=FILES,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="SUFFIX",
+        help="Format of the output, such as nii.gz or png, where its name does not tell.",
+        rich_help_panel=FILES,
+    ),
+]
+Frame = Annotated[
+    int | None,
+    typer.Option(
+        "--frame", help="Which frame of a multi-frame image; counts from 0.", rich_help_panel=FILES
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality",
+        min=1,
+        max=100,
+        help="JPEG quality, 92 by default; makes WebP lossy.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        help="Open images of up to this many pixels; the default guards against bombs.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress, no summary.", rich_help_panel=OUTPUT),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=OUTPUT)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)]
+
+
+def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Target:
+    """Return the one target that was given.
+
+    >>> parse_target("2x2x1", None, None)
+    Target(kind='scale', values=(2.0, 2.0, 1.0))
+
+    Raises
+    ------
+    RequestError
+        If none or several were given, or the text is not what the option takes.
+    """
+    given = {"scale": scale, "size": size, "spacing": spacing}
+    texts = {kind: text for kind, text in given.items() if text is not None}
+    if len(texts) != 1:
+        problem = "no target was given" if not texts else "several targets were given"
+        names = ", ".join(f"--{kind}" for kind in (texts or given))
+        raise RequestError(names, problem, "use exactly one of --scale, --size and --spacing")
+    if scale is not None:
+        return Target("scale", _numbers("scale", scale))
+    if spacing is not None:
+        return Target("spacing", _numbers("spacing", spacing))
+    assert size is not None
+    return Target("size", _sizes(size))
+
+
+def _split(text: str) -> list[str]:
+    return re.split("[xX×]", text.strip())
+
+
+def _numbers(kind: Literal["scale", "spacing"], text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _split(text))
+    except ValueError as error:
+        raise RequestError(
+            f"--{kind}", f"{text!r} is not a number per axis", "use 2 or 2x2 or 2x2x1, x first"
+        ) from error
+
+
+def _sizes(text: str) -> tuple[int | None, ...]:
+    parts = _split(text)
+    try:
+        sizes = tuple(int(part) if part else None for part in parts)
+    except ValueError as error:
+        raise _bad_size(text) from error
+    if all(size is None for size in sizes):
+        raise _bad_size(text)
+    return sizes
+
+
+def _bad_size(text: str) -> RequestError:
+    return RequestError(
+        "--size", f"{text!r} is not a whole number per axis", "use 256 or 640x480 or 64x64x32"
+    )
+
+
+def image_options(frame: int | None, quality: int | None, max_pixels: int | None) -> "ImageOptions":
+    """Return what images alone can be asked."""
+    from upsample_cli.files.image import ImageOptions
+
+    return ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality)

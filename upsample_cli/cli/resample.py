@@ -1,0 +1,58 @@
+"""``upsample-cli resample``: one file to a new size."""
+
+from upsample_cli.cli import console, options
+from upsample_cli.cli.options import ModeName
+
+
+def resample(
+    source: options.Input,
+    output: options.Output,
+    scale: options.Scale = None,
+    size: options.Size = None,
+    spacing: options.Spacing = None,
+    mode: options.Mode = ModeName["linear"],
+    align_corners: options.AlignCorners = None,
+    antialias: options.Antialias = None,
+    recompute_scale_factor: options.Recompute = False,
+    dtype: options.Dtype = None,
+    straight_alpha: options.StraightAlpha = False,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    compress_level: options.CompressLevel = 1,
+    format_name: options.Format = None,
+    frame: options.Frame = None,
+    quality: options.Quality = None,
+    max_pixels: options.MaxPixels = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Resample one image, volume or array, with PyTorch's numbers and a true header.
+
+    Axis order is x first everywhere: width × height, or x × y × z as nibabel prints a shape.
+    PyTorch's tuples are the reverse. A volume of more than three dimensions is resampled volume
+    by volume.
+
+    Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
+    """
+    console.show_tracebacks = debug
+    from upsample_cli.job import Request
+    from upsample_cli.pipeline import resample as resample_file
+    from upsample_cli.threads import available_threads
+
+    request = Request(
+        target=options.parse_target(scale, size, spacing),
+        image=options.image_options(frame, quality, max_pixels),
+        mode=mode.value,
+        align_corners=align_corners,
+        antialias=antialias,
+        recompute_scale_factor=recompute_scale_factor,
+        dtype=dtype,
+        threads=threads or available_threads(),
+        compress_level=compress_level,
+        format=format_name,
+        force=force,
+        straight_alpha=straight_alpha,
+    )
+    done = resample_file(request, source, output, console.progress(quiet))
+    console.notes(done.warnings, done.hints, quiet=quiet)
+    console.summary(done.line, quiet=quiet)

@@ -1,0 +1,619 @@
+"""Images through Pillow: which formats and pixels there are, how they are read and written."""
+
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.JpegImagePlugin import get_sampling
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COLORMAP,
+    EXTRASAMPLES,
+    PHOTOMETRIC_INTERPRETATION,
+    SAMPLEFORMAT,
+    TiffImageFile,
+)
+
+from upsample_cli.errors import FileError, RequestError, UpsampleError
+from upsample_cli.files.image_metadata import (
+    Metadata,
+    kept_png_chunks,
+    picture_exif,
+    read_metadata,
+    save_options,
+)
+
+PNG_LEVEL = 4
+"""Beyond this level a photograph takes 40 % longer for each 2 % that it shrinks."""
+JPEG_QUALITY = 92
+ROWS = 64
+"""Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What a user can ask of reading and writing images.
+
+    Parameters
+    ----------
+    frame
+        The frame of a multi-frame file, counted from 0.
+    max_pixels
+        The most pixels that an image may have, in place of Pillow's decompression-bomb limit.
+    quality
+        From 1 to 100, for JPEG (default 92) and WebP (lossless without it).
+    """
+
+    frame: int | None = None
+    max_pixels: int | None = None
+    quality: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A format as its suffixes name it, and the Pillow modes that it gives back as written."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    modes: tuple[str, ...]
+    magic: bytes
+
+
+IMAGE_FORMATS = (
+    ImageFormat(
+        "PNG", (".png",), ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), rb"\x89PNG\r\n\x1a\n"
+    ),
+    ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("L", "RGB", "CMYK"), rb"\xff\xd8\xff"),
+    ImageFormat(
+        "TIFF",
+        (".tif", ".tiff"),
+        ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"),
+        rb"II[*+]\0|MM\0[*+]",
+    ),
+    ImageFormat("WEBP", (".webp",), ("RGB", "RGBA"), rb"RIFF.{4}WEBP"),
+    ImageFormat("BMP", (".bmp",), ("1", "L", "P", "RGB"), rb"BM.{12}[\x0c(48@l|]\0\0\0"),
+    ImageFormat("GIF", (".gif",), ("L", "P"), rb"GIF8[79]a"),
+    ImageFormat("PPM", (".ppm",), ("RGB",), rb"P[36]\s"),
+    ImageFormat("PPM", (".pgm",), ("L", "I;16"), rb"P[25]\s"),
+    ImageFormat("PPM", (".pbm",), ("1",), rb"P[14]\s"),
+    ImageFormat("PPM", (".pfm",), ("F",), rb"Pf\s"),
+    ImageFormat("PPM", (".pnm",), ("1", "L", "RGB", "I;16"), rb"P[1-6]\s"),
+)
+
+
+@dataclass(frozen=True)
+class PixelMode:
+    """What a Pillow mode is called, and the dtype and channels of its array."""
+
+    words: str
+    dtype: np.dtype[Any]
+    channels: int
+
+
+MODES = {
+    "1": PixelMode("1-bit", np.dtype("uint8"), 1),
+    "L": PixelMode("grey", np.dtype("uint8"), 1),
+    "LA": PixelMode("grey with transparency", np.dtype("uint8"), 2),
+    "P": PixelMode("palette", np.dtype("uint8"), 1),
+    "RGB": PixelMode("RGB", np.dtype("uint8"), 3),
+    "RGBA": PixelMode("RGB with transparency", np.dtype("uint8"), 4),
+    "CMYK": PixelMode("CMYK", np.dtype("uint8"), 4),
+    "I;16": PixelMode("16-bit grey", np.dtype("uint16"), 1),
+    "I": PixelMode("32-bit integer", np.dtype("int32"), 1),
+    "F": PixelMode("32-bit float", np.dtype("float32"), 1),
+}
+
+BLENDED = {"1": ("L", "LA"), "P": ("RGB", "RGBA"), "L": ("L", "LA"), "RGB": ("RGB", "RGBA")}
+"""What a mode becomes when pixels are blended: without a transparent colour, and with one."""
+CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16")
+MODE_OF_DTYPE = {MODES[mode].dtype: mode for mode in ("L", "I;16", "I", "F")}
+REMEDIES = {"I": " or use --dtype uint16", "F": " or use --dtype uint8"}
+
+DEFLATE_TIFF = "tiff_adobe_deflate"
+LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", DEFLATE_TIFF, "zstd", "lzma")
+BILEVEL_TIFF = ("group3", "group4", "tiff_ccitt")
+TIFF_SIGNED = 2
+BYTE_BITS = 8
+
+Transparency = int | bytes | tuple[int, ...] | None
+_pillow_globals = threading.RLock()
+
+
+class UnturnedTiff(TiffImageFile):
+    """Pillow's TIFF reader, but for its last step: turning the pixels as their orientation says."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._size = self._tile_size
+
+    def load_end(self) -> None:
+        """Read the EXIF directories while the file is at hand, and leave the pixels alone."""
+        picture_exif(self.getexif())
+
+
+@dataclass
+class ImageSource:
+    """An image file whose header has been read; `pixels` decodes it.
+
+    ``mode`` is Pillow's mode of the selected frame, ``I;16`` for every unsigned 16-bit grey.
+    ``transparency`` is the palette index, the alpha of each palette entry, or the colour that is
+    transparent. ``metadata`` is complete once `pixels` has been called.
+    """
+
+    file: BinaryIO
+    name: str
+    options: ImageOptions
+    format: str
+    mode: str
+    width: int
+    height: int
+    transparency: Transparency = None
+    sampling: int = -1
+    progressive: bool = False
+    compression: str = ""
+    palette: bytes = b""
+    metadata: Metadata = field(default_factory=Metadata)
+
+    kind: ClassVar[str] = "image"
+    extra_dimensions: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+    @property
+    def default_suffix(self) -> str:
+        """The suffix of an output that keeps the format and the mode."""
+        entries = [f for f in IMAGE_FORMATS if f.name == self.format]
+        return next((f for f in entries if self.mode in f.modes), entries[0]).suffixes[0]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header says, for people; the shape is x first."""
+        return {
+            "kind": self.kind,
+            "format": self.format,
+            "shape": [self.width, self.height],
+            "dtype": str(MODES[self.mode].dtype),
+            "mode": self.mode,
+            "pixels": MODES[self.mode].words,
+            "transparent_colour": self.transparency is not None,
+        }
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def pixels(self, *, blurs: bool) -> tuple[str, NDArray[Any]]:
+        """Decode the image.
+
+        Parameters
+        ----------
+        blurs
+            Whether the resampling mode mixes pixels. If not, palette images stay indices and
+            1-bit images stay 0 and 1 (uint8); if so, see `result_mode`.
+
+        Returns
+        -------
+        mode
+            Pillow's mode of the pixels.
+        pixels
+            A writable C-contiguous array (height, width, channels), of the dtype in `MODES`.
+
+        Raises
+        ------
+        FileError
+            The file is truncated or corrupt.
+        """
+        mode = result_mode(self, blurs=blurs)
+        with _decoding(self.name, self.format):
+            chunks = kept_png_chunks(self.file) if self.format == "PNG" else ()
+            # Without --max-pixels the default limit does, and threads need not wait for each other.
+            with _pillow_limit(self.options) if self.options.max_pixels else nullcontext():
+                image = _open_frame(self.file, self.name, self.format, self.options)
+                image.load()
+                pixels = _to_array(_blended(image, self, mode), mode)
+            self.metadata = read_metadata(image, chunks)
+            if self.mode == "P":
+                self.palette = bytes(image.getpalette("RGB") or ())
+            return mode, pixels
+
+
+def is_image(head: bytes) -> bool:
+    """Tell whether a file that starts with these (up to 512) bytes is an image that can be read."""
+    return _format_of_content(head) is not None
+
+
+def _format_of_content(head: bytes) -> str | None:
+    matches = (f.name for f in IMAGE_FORMATS if re.match(f.magic, head, re.DOTALL))
+    return next(matches, None)
+
+
+def format_of_suffix(suffix: str) -> str | None:
+    """Return Pillow's name of the format that a suffix such as ``.jpg`` stands for."""
+    matches = (f.name for f in IMAGE_FORMATS if suffix.lower() in f.suffixes)
+    return next(matches, None)
+
+
+def open_image(file: BinaryIO, name: str, options: ImageOptions) -> ImageSource:
+    """Read the header of an image.
+
+    Parameters
+    ----------
+    file
+        Open for as long as the result is used; a pipe is read into memory.
+    name
+        What messages call the file.
+    options
+        The frame and the limit of pixels.
+
+    Raises
+    ------
+    FileError
+        The file is no image, is broken, is too large, or holds what Pillow would reduce.
+    RequestError
+        The file has several frames and none is named, or not the one that is.
+    """
+    with _decoding(name, "image"):
+        if not file.seekable():
+            file = io.BytesIO(file.read())
+        file.seek(0)
+        head = file.read(512)
+        if not head:
+            raise FileError(name, "it is empty")
+        format = _format_of_content(head)
+        if format is None:
+            known = ", ".join(dict.fromkeys(f.name for f in IMAGE_FORMATS))
+            raise FileError(name, "it is no image of a known format", f"known are {known}")
+    with _decoding(name, format):
+        image = _open_frame(file, name, format, options)
+        return ImageSource(
+            file=file,
+            name=name,
+            options=options,
+            format=format,
+            mode=_native_mode(image),
+            width=image.width,
+            height=image.height,
+            transparency=_transparency(image),
+            sampling=get_sampling(image),
+            progressive=bool(image.info.get("progressive")),
+            compression=str(image.info.get("compression", "")),
+        )
+
+
+@contextmanager
+def _decoding(name: str, format: str) -> Iterator[None]:
+    try:
+        yield
+    except UpsampleError:
+        raise
+    except UnidentifiedImageError as error:
+        raise FileError(name, f"its {format} header is broken") from error
+    except Image.DecompressionBombError as error:
+        pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
+        raise _too_large(name, pixels) from error
+    except Exception as error:  # Pillow lets whatever a broken file provokes pass through
+        raise FileError(name, f"cannot decode this {format}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(name: str, pixels: object) -> FileError:
+    return FileError(
+        name,
+        f"it has {pixels} pixels, which may be a decompression bomb",
+        f"if you trust it, use --max-pixels {pixels}",
+    )
+
+
+@contextmanager
+def _pillow_limit(options: ImageOptions) -> Iterator[int | None]:
+    """Raise Pillow's limit, and mute its warnings, while one thread holds both; yield our limit."""
+    with _pillow_globals, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit = Image.MAX_IMAGE_PIXELS
+        wanted = options.max_pixels or limit
+        if limit is not None:
+            Image.MAX_IMAGE_PIXELS = max(limit, wanted or limit)
+        try:
+            yield wanted
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open_frame(
+    file: BinaryIO, name: str, format: str, options: ImageOptions
+) -> ImageFile.ImageFile:
+    with _pillow_limit(options) as limit:
+        file.seek(0)
+        tiff = format == "TIFF"
+        image = UnturnedTiff(file, "") if tiff else Image.open(file, formats=[format])
+        _check_size(image, name, limit)
+        frame = _frame_number(image, name, options.frame)
+        image.seek(frame)
+        _check_size(image, name, limit)
+        if loss := _loss(image):
+            raise FileError(name, loss, "use a copy that Pillow reads whole")
+        if frame:
+            image.load()  # an animation's later frames know their mode only when composed
+    if _native_mode(image) not in MODES:
+        raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(MODES)}")
+    return image
+
+
+def _check_size(image: Image.Image, name: str, limit: int | None) -> None:
+    pixels = image.width * image.height
+    if limit is not None and pixels > limit:
+        raise _too_large(name, pixels)
+
+
+def _frame_number(image: Image.Image, name: str, wanted: int | None) -> int:
+    frames: int = getattr(image, "n_frames", 1)
+    if wanted is None and frames > 1:
+        remedy = f"give one of 0 to {frames - 1}"
+        raise RequestError("--frame", f"{name} has {frames} frames", remedy)
+    frame = wanted or 0
+    if not 0 <= frame < frames:
+        has = "one frame" if frames == 1 else f"{frames} frames"
+        raise RequestError("--frame", f"{name} has {has}, no frame {frame}", "they count from 0")
+    return frame
+
+
+def _loss(image: ImageFile.ImageFile) -> str:
+    """Say what Pillow would lose or misread in decoding this image; nothing if it is faithful."""
+    deep = any(_is_deep(tile.codec_name, tile.args) for tile in image.tile)
+    losses = {}
+    if isinstance(image, TiffImageFile):
+        tags, mode = image.tag_v2, image.mode
+        signed = tags.get(SAMPLEFORMAT, (1,))[0] == TIFF_SIGNED
+        deep = max(tags.get(BITSPERSAMPLE, (1,))) > BYTE_BITS
+        white_is_zero = tags.get(PHOTOMETRIC_INTERPRETATION) == 0
+        losses = {
+            "its white is 0, which Pillow reads as black": white_is_zero and mode in ("I;16", "F"),
+            "its unsigned 32-bit integers would be read as signed": mode == "I" and not signed,
+            "its signed 8-bit integers would be read as unsigned": mode == "L" and signed,
+            "its unnamed extra channel would be dropped": 0 in tags.get(EXTRASAMPLES, ()),
+            # 8-bit palettes are stored as v · 256 or v · 257
+            "its 16-bit palette would be reduced to 8 bits": mode == "P"
+            and any(c & 0xFF not in (0, c >> BYTE_BITS) for c in tags.get(COLORMAP, ())),
+        }
+    losses["its 16-bit colour would be reduced to 8 bits"] = deep and len(image.getbands()) > 1
+    return next((loss for loss, real in losses.items() if real), "")
+
+
+def _is_deep(codec: str, arguments: object) -> bool:
+    rawmode, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
+    return str(rawmode).endswith(";16B") or (codec.startswith("ppm") and rest[0] >> BYTE_BITS > 0)
+
+
+def _native_mode(image: Image.Image) -> str:
+    # Pillow reads a 16-bit PGM as 32-bit integers, though its values are 0 to 65535.
+    is_16_bit = image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
+    return "I;16" if is_16_bit else image.mode
+
+
+def _transparency(image: ImageFile.ImageFile) -> Transparency:
+    key: object = image.info.get("transparency")
+    if _native_mode(image) not in CAN_BE_KEYED or not isinstance(key, (int, bytes, tuple)):
+        return None
+    # PNG counts the key in the file's own depth, while Pillow spreads 2 and 4 bits over 0 to 255.
+    shallow = re.fullmatch(r"L;([24])", str(image.tile[0].args)) if image.tile else None
+    if isinstance(key, int) and image.mode == "L":
+        top = (1 << int(shallow[1] if shallow else BYTE_BITS)) - 1
+        return (key & top) * 255 // top
+    if isinstance(key, tuple):
+        return tuple(channel & 0xFF for channel in key)
+    return key
+
+
+def result_mode(source: ImageSource, *, blurs: bool) -> str:
+    """Return the mode that `ImageSource.pixels` gives, without decoding.
+
+    Blending turns 1-bit into L, a palette into RGB, and gives alpha to an image that has a
+    transparent palette entry or colour.
+
+    Raises
+    ------
+    RequestError
+        A 16-bit grey image has a transparent colour: there is no 16-bit mode with alpha.
+    """
+    if not blurs:
+        return source.mode
+    opaque, with_alpha = BLENDED.get(source.mode, (source.mode, ""))
+    if source.transparency is None:
+        return opaque
+    if not with_alpha:
+        problem = "16-bit grey with a transparent colour cannot be blended"
+        raise RequestError(source.name, problem, "use --mode nearest")
+    return with_alpha
+
+
+def _blended(image: Image.Image, source: ImageSource, mode: str) -> Image.Image:
+    if mode == source.mode:
+        return image
+    if source.transparency is not None:
+        image.info["transparency"] = source.transparency
+    return image.convert(mode)
+
+
+def _to_array(image: Image.Image, mode: str) -> NDArray[Any]:
+    """Copy by strips: np.array() takes five times as long, and a whole copy more of memory."""
+    shape = image.height, image.width, MODES[mode].channels
+    pixels: NDArray[Any] = np.empty(shape, MODES[mode].dtype)
+    for top in range(0, image.height, ROWS):
+        strip = pixels[top : top + ROWS]
+        box = (0, top, image.width, top + len(strip))
+        strip[...] = np.asarray(image.crop(box)).reshape(strip.shape)
+    return pixels
+
+
+def check_can_write(
+    format: str, mode: str, output_name: str, source: ImageSource | None = None
+) -> None:
+    """Refuse pixels, and a transparent colour of ``source``, that a format cannot hold faithfully.
+
+    Raises
+    ------
+    RequestError
+        Naming the output, and the suffixes that would be right.
+    """
+    called = [f for f in IMAGE_FORMATS if output_name.lower().endswith(f.suffixes)]
+    entries = [f for f in IMAGE_FORMATS if f.name == format]
+    entries = [f for f in entries if f in called] or entries
+    if not entries:
+        suffixes = ", ".join(s for f in IMAGE_FORMATS for s in f.suffixes)
+        raise RequestError(output_name, f"cannot write {format} images", f"use one of {suffixes}")
+    kind = entries[0].suffixes[0][1:].upper() if format == "PPM" else format
+    if not any(mode in entry.modes for entry in entries):
+        can = [f.suffixes[0] for f in IMAGE_FORMATS if mode in f.modes]
+        alpha_only = mode in ("LA", "RGBA") and any(mode[:-1] in entry.modes for entry in entries)
+        what = "transparency" if alpha_only else f"{MODES[mode].words} pixels"
+        remedy = f"write {' or '.join(can[:2])}{REMEDIES.get(mode, '')}"
+        raise RequestError(output_name, f"{kind} holds no {what}", remedy)
+    if source and not _holds_transparency(format, mode, source.transparency):
+        raise RequestError(output_name, f"{kind} holds no transparency of this kind", "write .png")
+
+
+def _holds_transparency(format: str, mode: str, transparency: Transparency) -> bool:
+    absorbed = transparency is None or mode in ("LA", "RGBA")
+    return absorbed or format == "PNG" or (format == "GIF" and isinstance(transparency, int))
+
+
+def write_image(
+    file: BinaryIO,
+    format: str,
+    mode: str,
+    pixels: NDArray[Any],
+    source: ImageSource,
+    options: ImageOptions,
+    *,
+    name: str = "output",
+) -> list[str]:
+    """Write pixels as an image, with the metadata of the image that they came from.
+
+    The resolution (DPI) stays what it was. The bytes depend on the arguments alone.
+
+    Parameters
+    ----------
+    file
+        Seekable, at its start.
+    format, mode
+        Pillow's names, as `check_can_write` allows.
+    pixels
+        (height, width, channels), of the dtype in `MODES`.
+    source
+        Gives the metadata, palette, transparent colour and encoding.
+    options
+        The quality.
+    name
+        What messages call the file.
+
+    Returns
+    -------
+    list of str
+        One line for each kind of metadata that the format cannot hold.
+
+    Raises
+    ------
+    FileError
+        The format has no place for an image of this size. An error of the file system is raised
+        as it is.
+    """
+    check_can_write(format, mode, name, source)
+    held, lost = save_options(source.metadata, format)
+    image = _from_array(mode, pixels, source)
+    settings = _encoding(format, mode, source, options) | held
+    try:
+        image.save(file, format, **settings)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise FileError(name, f"cannot encode this {format}: {_reason(error)}") from error
+    return [f"{name}: {format} holds no {part}; it was dropped" for part in lost]
+
+
+def _encoding(format: str, mode: str, source: ImageSource, options: ImageOptions) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if source.transparency is not None and mode not in ("LA", "RGBA"):
+        key = source.transparency
+        settings["transparency"] = min(key, 1) if mode == "1" and isinstance(key, int) else key
+    if format == "PNG":
+        settings["compress_level"] = PNG_LEVEL
+    elif format == "JPEG":
+        settings["quality"] = _quality(options) or JPEG_QUALITY
+        settings["subsampling"] = max(source.sampling, 0)
+        settings["progressive"] = source.progressive
+    elif format == "WEBP":
+        quality = _quality(options)
+        settings |= {"quality": quality} if quality else {"lossless": True, "exact": True}
+    elif format == "TIFF":
+        settings["compression"] = _tiff_compression(mode, source.compression)
+    elif format == "GIF":
+        settings["optimize"] = False  # it would renumber the palette
+    return settings
+
+
+def _quality(options: ImageOptions) -> int | None:
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise RequestError("--quality", f"{options.quality} is out of range", "give 1 to 100")
+    return options.quality
+
+
+def _tiff_compression(mode: str, before: str) -> str:
+    lossless = LOSSLESS_TIFF + (BILEVEL_TIFF if mode == "1" else ())
+    return before if before in lossless else DEFLATE_TIFF
+
+
+def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
+    height, width, _ = pixels.shape
+    if mode == "1":
+        pixels = np.packbits(pixels[:, :, 0], axis=1)
+    data = np.ascontiguousarray(pixels)
+    image = Image.frombuffer(mode, (width, height), data, "raw", mode, 0, 1)
+    if mode == "P":
+        # An index past the palette's end is black to Pillow, and would not fit a short palette.
+        size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
+        image.putpalette(source.palette.ljust(size, b"\0"))
+    return image
+
+
+def element_of_mode(mode: str) -> tuple[np.dtype[Any], int]:
+    """Return the dtype and the number of channels of a mode's pixels."""
+    return MODES[mode].dtype, MODES[mode].channels
+
+
+def mode_for_dtype(mode: str, dtype: np.dtype[Any]) -> str:
+    """Return the mode that holds the channels of ``mode`` in another dtype.
+
+    Examples
+    --------
+    >>> mode_for_dtype("L", np.dtype("uint16"))
+    'I;16'
+
+    Raises
+    ------
+    RequestError
+        No image holds such channels in this dtype.
+    """
+    own = MODES[mode].dtype
+    if dtype == own:
+        return mode
+    if mode not in MODE_OF_DTYPE.values():
+        raise RequestError(
+            "--dtype", f"{MODES[mode].words} pixels are {own}, never {dtype}", f"use {own}"
+        )
+    if dtype not in MODE_OF_DTYPE:
+        known = ", ".join(str(known) for known in MODE_OF_DTYPE)
+        raise RequestError("--dtype", f"images do not hold {dtype}", f"use one of {known}")
+    return MODE_OF_DTYPE[dtype]

@@ -1,0 +1,265 @@
+"""A request becomes a job: everything that can be known before the first voxel is read."""
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from upsample_cli.errors import RequestError
+from upsample_cli.files import open_source
+from upsample_cli.resampler import Resampler
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
+from upsample_cli.sampling.target import Target
+from upsample_cli.streaming import planes_per_chunk, window_bytes
+
+if TYPE_CHECKING:
+    from upsample_cli.files import Source
+    from upsample_cli.files.array import ArraySink
+    from upsample_cli.files.image import ImageOptions
+    from upsample_cli.files.nifti import NiftiSink, NiftiSource
+    from upsample_cli.files.nifti_header import NiftiHeader
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that a user can ask of one resample.
+
+    ``align_corners`` and ``antialias`` are None where the user said nothing.
+    """
+
+    target: Target
+    image: "ImageOptions"
+    mode: str = "linear"
+    align_corners: bool | None = None
+    antialias: bool | None = None
+    recompute_scale_factor: bool = False
+    dtype: str | None = None
+    threads: int = 1
+    compress_level: int = 1
+    format: str | None = None
+    force: bool = False
+    straight_alpha: bool = False
+
+
+@dataclass
+class Job:
+    """A resample that is ready to run.
+
+    Attributes
+    ----------
+    source
+        The open input.
+    method, axes, resampler
+        How each axis is sampled, slowest first, and the passes that do it.
+    channels
+        Interleaved values of an element.
+    header
+        The output's header, for a volume.
+    image_mode
+        The output's Pillow mode, for an image.
+    warnings, hints
+        What the user should know.
+    """
+
+    request: Request
+    source: "Source"
+    method: Method
+    axes: list[AxisMap]
+    resampler: Resampler
+    channels: int
+    header: "NiftiHeader | None" = None
+    image_mode: str = ""
+    warnings: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of the output's elements."""
+        count = math.prod(self.resampler.shape_out) * self.channels
+        return count * self.resampler.dtype_out.itemsize * self.items
+
+    @property
+    def items(self) -> int:
+        """The number of volumes; 1 for an image."""
+        return getattr(self.source, "items", 1)
+
+    @property
+    def working_bytes(self) -> int:
+        """An estimate of the memory that the work needs, beyond what the program itself takes."""
+        if self.source.kind == "image":
+            pixels_in = math.prod(self.resampler.shape_in) * self.channels
+            return 2 * pixels_in * self.resampler.dtype_in.itemsize + 2 * self.output_bytes
+        threads = self.request.threads
+        chunk, slab = planes_per_chunk(self.resampler, self.channels, threads)
+        plane_in = math.prod(self.resampler.shape_in[1:]) * self.resampler.dtype_in.itemsize
+        plane_out = math.prod(self.resampler.shape_out[1:]) * self.resampler.dtype_out.itemsize
+        passing = (chunk * plane_in + slab * plane_out) * self.channels * 2
+        return window_bytes(self.resampler, self.channels, chunk) + passing
+
+    @property
+    def shape_in(self) -> str:
+        """The input's shape as people write it, x first."""
+        return self._shape(self.resampler.shape_in)
+
+    @property
+    def shape_out(self) -> str:
+        """The output's shape, likewise."""
+        return self._shape(self.resampler.shape_out)
+
+    def _shape(self, spatial: tuple[int, ...]) -> str:
+        extra = self.source.extra_dimensions
+        return "×".join(str(n) for n in (*reversed(spatial), *extra))
+
+    def open_sink(self, files: list[BinaryIO], *, is_gzip: bool) -> "NiftiSink | ArraySink":
+        """Return what writes a volume or an array slab by slab."""
+        if self.header is not None:
+            from upsample_cli.files.nifti import NiftiSink
+
+            request = self.request
+            return NiftiSink(
+                self.header,
+                files,
+                is_gzip=is_gzip,
+                level=request.compress_level,
+                threads=request.threads,
+            )
+        from upsample_cli.files.array import ArraySink
+
+        resampler = self.resampler
+        return ArraySink(self.source, resampler.shape_out, resampler.dtype_out, files[0])
+
+
+def prepare(request: Request, input_name: str) -> Job:
+    """Open the input and settle how it is resampled; the caller closes ``job.source``.
+
+    Raises
+    ------
+    FileError
+        If the input cannot be read or is broken.
+    RequestError
+        If it cannot be resampled as requested.
+    """
+    source = open_source(input_name, request.image)
+    try:
+        return _prepare(request, source)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _prepare(request: Request, source: "Source") -> Job:
+    dimensions = _dimensions(request, source)
+    method = _method(request, dimensions)
+    axes = _axes(request, source, method)
+    dtype_in, channels, image_mode = _elements(source, method)
+    dtype_out = dtype_in if request.dtype is None else _dtype(request.dtype)
+    if source.kind == "image" and dtype_out != dtype_in:
+        from upsample_cli.files.image import mode_for_dtype
+
+        image_mode = mode_for_dtype(image_mode, dtype_out)
+    try:
+        resampler = Resampler(axes, method, dtype_in, dtype_out)
+    except TypeError as error:
+        raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
+    job = Job(request, source, method, axes, resampler, channels, image_mode=image_mode)
+    if source.kind == "volume":
+        _prepare_header(job, source)  # type: ignore[arg-type]
+    _add_hints(job)
+    return job
+
+
+def _dimensions(request: Request, source: "Source") -> int:
+    bound = DIMENSION_BOUND.get(request.mode)
+    if source.kind == "array":
+        wanted = len(request.target.values)
+        if wanted > 1 or bound:
+            source.set_dimensions(wanted if wanted > 1 else bound[1])  # type: ignore
+    dimensions = len(source.shape)
+    if bound and bound[1] != dimensions:
+        kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
+        raise RequestError(
+            "--mode",
+            f"{request.mode} is for {bound[1]}-D data, but {source.name} is {kind}",
+            f"use {bound[0]}",
+        )
+    return dimensions
+
+
+def _method(request: Request, dimensions: int) -> Method:
+    mode = MODES[DIMENSION_BOUND.get(request.mode, (request.mode, dimensions))[0]]
+    if request.align_corners is not None and not mode.allows_align_corners:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
+        raise RequestError(
+            "--align-corners", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
+        )
+    if request.antialias is not None and not mode.allows_antialias:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
+        raise RequestError(
+            "--antialias", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
+        )
+    antialias = mode.needs_antialias if request.antialias is None else request.antialias
+    if mode.needs_antialias and not antialias:
+        raise RequestError(
+            "--no-antialias", f"mode {mode.name} is always antialiased", "drop the option"
+        )
+    return Method(mode, bool(request.align_corners), antialias)
+
+
+def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
+    sizes = tuple(reversed(source.shape))
+    spacing = None
+    if source.kind == "volume":
+        spacing = source.header.grid.spacing  # type: ignore[union-attr]
+    try:
+        axes = request.target.axes(sizes, spacing, method, recompute=request.recompute_scale_factor)
+    except ValueError as error:
+        raise RequestError(f"--{request.target.kind}", str(error)) from error
+    return axes[::-1]
+
+
+def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str]:
+    """Return native dtype, channels, and for an image the Pillow mode of what is resampled."""
+    if source.kind != "image":
+        return source.dtype, source.channels, ""  # type: ignore[union-attr]
+    from upsample_cli.files.image import element_of_mode, result_mode
+
+    mode = result_mode(source, blurs=method.mode.blurs)  # type: ignore[arg-type]
+    dtype, channels = element_of_mode(mode)
+    return dtype, channels, mode
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(name).newbyteorder("=")
+    except TypeError as error:
+        raise RequestError(
+            "--dtype", f"{name} is unknown", "use a NumPy name such as uint8, int16 or float32"
+        ) from error
+
+
+def _prepare_header(job: Job, source: "NiftiSource") -> None:
+    from upsample_cli.files.nifti_header import resampled_header
+
+    x_first = job.axes[::-1]
+    job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
+    job.warnings += warnings
+    if source.header.is_label_map and job.method.mode.blurs:
+        job.warnings.append(
+            f"{source.name}: its intent says that it holds labels, and mode "
+            f"{job.method.mode.name} invents values between them; use nearest-exact"
+        )
+
+
+def _add_hints(job: Job) -> None:
+    shrinks = any(axis.step > 1 + 1e-6 for axis in job.axes)
+    mode = job.method.mode
+    if shrinks and mode.allows_antialias and not job.method.antialias:
+        job.hints.append("shrinking without --antialias skips voxels; --antialias weighs them all")
+    if shrinks and mode.name == "nearest":
+        furthest = max(axis.step - 1 for axis in job.axes) / 2
+        job.hints.append(
+            f"nearest reads up to {furthest:.3g} voxels beside the place that the output gives; "
+            "nearest-exact reads the nearest"
+        )

@@ -1,0 +1,219 @@
+"""One file: reader → plan → kernels → writer, slab by slab."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import SUFFIXES, output_suffix
+from upsample_cli.files.atomic import AtomicFile, check_destination
+from upsample_cli.job import Job, Request, prepare
+from upsample_cli.resampler import resample_array
+from upsample_cli.resources import check_disk, check_memory
+from upsample_cli.streaming import planes_per_chunk, stream_item
+
+Array = NDArray[Any]
+Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+
+COMPRESSED_AT_MOST = 1000
+"""For lack of disk a compressed output is refused only if even this ratio would not fit it."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished resample has done, in words."""
+
+    line: str
+    warnings: list[str]
+    hints: list[str]
+
+
+def resample(request: Request, input_name: str, output_name: str, progress: Progress) -> Summary:
+    """Resample one file into another.
+
+    Parameters
+    ----------
+    request
+        What to do.
+    input_name, output_name
+        Paths, or ``-`` for standard input and output.
+    progress
+        Given the bytes that the output will have, returns a context in which it takes the number
+        of bytes that were just done.
+
+    Raises
+    ------
+    FileError, RequestError
+        With nothing written, and nothing left behind.
+    """
+    started = time.perf_counter()
+    _check_output(input_name, output_name, force=request.force)
+    job = prepare(request, input_name)
+    with contextlib.closing(job.source):
+        suffix = output_suffix(output_name, request.format, job.source.default_suffix)
+        _check_kind(job, suffix, output_name)
+        _check_room(job, suffix, output_name)
+        names = _output_names(suffix, output_name)
+        with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
+            RUNNERS[job.source.kind](job, suffix, files, done)
+    seconds = time.perf_counter() - started
+    return Summary(_line(job, input_name, output_name, seconds), job.warnings, job.hints)
+
+
+def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
+    shown = [name if name == "-" else Path(name).name for name in (input_name, output_name)]
+    resampler = job.resampler
+    return (
+        f"{shown[0]} {job.shape_in} {resampler.dtype_in.name} → "
+        f"{shown[1]} {job.shape_out} {resampler.dtype_out.name}, "
+        f"{job.request.mode}, {seconds:.1f} s"
+    )
+
+
+def _check_output(input_name: str, output_name: str, *, force: bool) -> None:
+    if output_name == "-":
+        if sys.stdout.isatty():
+            raise RequestError("-", "standard output is a terminal", "redirect it into a file")
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if not force and os.path.samefile(input_name, output_name):
+            raise RequestError(output_name, "is the input itself", "use --force to replace it")
+    check_destination(output_name, force=force)
+
+
+def _check_kind(job: Job, suffix: str, output_name: str) -> None:
+    kind = SUFFIXES[suffix]
+    if kind != job.source.kind:
+        same = ", ".join(s for s, of in SUFFIXES.items() if of == job.source.kind)
+        name = "--format" if output_name == "-" else output_name
+        raise RequestError(
+            name,
+            f"{suffix} is for {kind}s, but {job.source.name} is of kind {job.source.kind}",
+            f"use {same}",
+        )
+    if kind == "image":
+        from upsample_cli.files.image import check_can_write, format_of_suffix
+
+        check_can_write(format_of_suffix(suffix), job.image_mode, output_name)
+
+
+def _check_room(job: Job, suffix: str, output_name: str) -> None:
+    check_memory(output_name, job.working_bytes)
+    is_raw = suffix in (".nii", ".hdr", ".img", ".npy")
+    check_disk(output_name, job.output_bytes // (1 if is_raw else COMPRESSED_AT_MOST))
+
+
+def _output_names(suffix: str, output_name: str) -> list[str]:
+    if not suffix.startswith((".hdr", ".img")):
+        return [output_name]
+    from upsample_cli.files.nifti import pair_names
+
+    names = pair_names(output_name)
+    if names is None:
+        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
+    return list(names)
+
+
+@contextlib.contextmanager
+def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
+    """Open the files that make up one output; they appear together, or not at all."""
+    if names == ["-"]:
+        with _named_write_errors("-"):
+            yield [sys.stdout.buffer]
+            sys.stdout.buffer.flush()
+        return
+    with contextlib.ExitStack() as stack:
+        atomic = []
+        for name in names:
+            file = AtomicFile(name, force=force)
+            stack.callback(file.discard)
+            atomic.append(file)
+        with _named_write_errors(names[0]):
+            yield [file.file for file in atomic]
+        # The voxels of a pair come before the header that points to them.
+        for file in reversed(atomic):
+            file.commit()
+        stack.pop_all()
+
+
+@contextlib.contextmanager
+def _named_write_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(name, f"cannot be written ({error.strerror or error})") from error
+
+
+def _run_stream(
+    job: Job, suffix: str, files: list[BinaryIO], done: Callable[[int], object]
+) -> None:
+    sink = job.open_sink(files, is_gzip=suffix.endswith(".gz"))
+    try:
+        misfits = 0
+        chunk, slab = planes_per_chunk(job.resampler, job.channels, job.request.threads)
+        for _ in range(job.items):
+            chunks = _chunks(job, chunk)
+            for planes, count in stream_item(job.resampler, chunks, job.request.threads, slab):
+                sink.write(planes)
+                misfits += count
+                done(planes.nbytes)
+        job.warnings += job.source.finish()
+        sink.finish()
+    except BaseException:
+        sink.abort()
+        raise
+    _warn_of_losses(job, misfits)
+
+
+def _chunks(job: Job, size: int) -> Iterator[Array]:
+    total = job.resampler.shape_in[0]
+    for begin in range(0, total, size):
+        yield job.source.read(min(size, total - begin))
+
+
+def _run_image(job: Job, suffix: str, files: list[BinaryIO], done: Callable[[int], object]) -> None:
+    from upsample_cli.alpha import weigh_colours
+    from upsample_cli.files.image import format_of_suffix, write_image
+
+    request = job.request
+    _, pixels = job.source.pixels(blurs=job.method.mode.blurs)
+    shape = (*job.resampler.shape_out, job.channels)
+    output = np.empty(shape, job.resampler.dtype_out)
+    misfits = resample_array(job.resampler, pixels[np.newaxis], output[np.newaxis], request.threads)
+    has_alpha = job.image_mode in ("LA", "RGBA")
+    if has_alpha and job.method.mode.blurs and not request.straight_alpha:
+        weigh_colours(pixels, output, job.axes, job.method, request.threads)
+    done(output.nbytes)
+    job.warnings += write_image(
+        files[0], format_of_suffix(suffix), job.image_mode, output, job.source, request.image
+    )
+    _warn_of_losses(job, misfits)
+
+
+RUNNERS: dict[str, Callable[..., None]] = {
+    "volume": _run_stream,
+    "array": _run_stream,
+    "image": _run_image,
+}
+
+
+def _warn_of_losses(job: Job, misfits: int) -> None:
+    resampler = job.resampler
+    if misfits and resampler.dtype_in != resampler.dtype_out:
+        job.warnings.append(
+            f"{misfits} values do not fit in {resampler.dtype_out.name} and were saturated"
+        )
+    if resampler.arithmetic.is_inexact:
+        job.warnings.append(
+            f"{resampler.dtype_in.name} values beyond 2**53 were rounded; "
+            "mode nearest-exact keeps them"
+        )

@@ -1,0 +1,144 @@
+"""What a file holds, and what a job would do, as facts and as text."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.resources import readable_bytes
+from upsample_cli.sampling.axis import AxisMap
+
+if TYPE_CHECKING:
+    from upsample_cli.files import Source
+    from upsample_cli.files.nifti_header import NiftiHeader
+    from upsample_cli.job import Job
+
+Facts = dict[str, Any]
+
+CODE_NAMES = {0: "unknown", 1: "scanner", 2: "aligned", 3: "talairach", 4: "mni152"}
+
+
+def facts_of(source: "Source") -> Facts:
+    """Return what a file holds, in the order in which it is shown; shapes are x first."""
+    if source.kind == "volume":
+        return _volume_facts(source.name, source.header)  # type: ignore[union-attr]
+    if source.kind == "array":
+        return {
+            "file": source.name,
+            "kind": "array",
+            "shape": list(source.full_shape),  # type: ignore[union-attr]
+            "dtype": str(source.disk_dtype),  # type: ignore[union-attr]
+            "order": "Fortran" if source.is_fortran else "C",  # type: ignore[union-attr]
+        }
+    return {"file": source.name, **source.facts()}  # type: ignore[union-attr]
+
+
+def _volume_facts(name: str, header: "NiftiHeader") -> Facts:
+    from nibabel.orientations import aff2axcodes
+
+    fields = header.fields
+    dtype, channels = header.element
+    qcode, scode = header.codes
+    return {
+        "file": name,
+        "kind": "volume",
+        "format": f"NIfTI-{2 if fields.template_dtype.itemsize == 540 else 1}"
+        + (" pair" if header.is_pair else ""),
+        "shape": list(header.shape),
+        "dtype": dtype.name + (f" × {channels}" if channels > 1 else ""),
+        "byte_order": "little" if fields.endianness == "<" else "big",
+        "spacing": [_rounded(length) for length in header.grid.spacing],
+        "unit": header.unit or "unknown",
+        "orientation": "".join(str(code) for code in aff2axcodes(header.affine)),
+        "slope": _rounded(fields["scl_slope"]),
+        "intercept": _rounded(fields["scl_inter"]),
+        "intent": int(fields["intent_code"]),
+        "description": fields["descrip"].item().decode("latin-1"),
+        "qform_code": qcode,
+        "qform": _matrix(header.qform),
+        "sform_code": scode,
+        "sform": _matrix(header.sform),
+    }
+
+
+def _rounded(value: Any) -> float:
+    # Seven digits are what a float32 field holds.
+    return float(f"{float(value):.7g}")
+
+
+def _matrix(affine: NDArray[np.float64] | None) -> list[list[float]] | None:
+    return None if affine is None else [[_rounded(value) for value in row] for row in affine]
+
+
+def as_json(facts: Facts) -> str:
+    """Return facts as JSON; what is not finite becomes null, which JSON can hold."""
+    return json.dumps(_finite(facts), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def as_text(facts: Facts) -> str:
+    """Return facts as aligned lines, matrices as rows."""
+    width = max(len(key) for key in facts)
+    lines = []
+    for key, value in facts.items():
+        if key.endswith("_code"):
+            value = f"{value} ({CODE_NAMES.get(value, 'other')})"
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            lines += _rows(key, value, width)
+        else:
+            lines.append(f"{key:{width}}  {_plain(value)}")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " × ".join(_plain(entry) for entry in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
+def _rows(key: str, matrix: list[list[float]], width: int) -> list[str]:
+    cells = [[f"{round(value, 4) + 0.0:.4f}" for value in row] for row in matrix]
+    wide = max(len(cell) for row in cells for cell in row)
+    return [
+        f"{key if index == 0 else '':{width}}  " + "  ".join(f"{cell:>{wide}}" for cell in row)
+        for index, row in enumerate(cells)
+    ]
+
+
+def explain_job(job: "Job") -> str:
+    """Return what a job would do: shapes, sampling, affine and memory, as text."""
+    resampler = job.resampler
+    lines = [
+        f"input    {job.shape_in} {resampler.dtype_in.name}",
+        f"output   {job.shape_out} {resampler.dtype_out.name}, {readable_bytes(job.output_bytes)}",
+        f"mode     {job.method.mode.name}"
+        + (", align_corners" if job.method.align_corners else "")
+        + (", antialias" if job.method.antialias else ""),
+        f"sums in  {resampler.arithmetic.description}",
+        f"memory   about {readable_bytes(job.working_bytes)} beside the program",
+        "",
+        "axis   size in   size out   first sample at         step   taps",
+    ]
+    for name, axis, plan in zip("xyz", job.axes[::-1], resampler.plans[::-1], strict=False):
+        taps = "copied" if plan is None else str(plan.width)
+        lines.append(_axis_line(name, axis, taps))
+    if job.header is not None:
+        lines += ["", *_rows("affine", job.header.affine.tolist(), 6)]
+    return "\n".join(lines)
+
+
+def _axis_line(name: str, axis: AxisMap, taps: str) -> str:
+    return (
+        f"{name:4} {axis.size_in:9} {axis.size_out:10} {axis.start:17.6g} {axis.step:12.6g} "
+        f"{taps:>6}"
+    )

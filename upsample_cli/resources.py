@@ -1,0 +1,67 @@
+"""Whether the machine can hold what is asked for, found out before work starts."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+from upsample_cli.errors import RequestError
+
+WORTH_CHECKING = 64 * 2**20
+CGROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
+
+
+def readable_bytes(count: float) -> str:
+    """Return a size as people write it.
+
+    >>> readable_bytes(3 * 2**30)
+    '3.0 GiB'
+    """
+    if count < 1024:
+        return f"{count:.0f} B"
+    units = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+    power = min(int(math.log(count, 1024)), len(units))
+    return f"{count / 1024**power:.1f} {units[power - 1]}"
+
+
+def available_memory() -> int:
+    """Return the bytes that this process can still take, within its machine and its cgroup."""
+    available = int(psutil.virtual_memory().available)
+    for limit_file, used_file in CGROUP_FILES:
+        try:
+            limit, used = Path(limit_file).read_text(), Path(used_file).read_text()
+            available = min(available, max(0, int(limit) - int(used)))
+        except (OSError, ValueError):
+            continue
+    return available
+
+
+def check_memory(name: str, needed: int) -> None:
+    """Refuse work that needs more memory than there is."""
+    if needed > WORTH_CHECKING and needed > (available := available_memory()):
+        raise RequestError(
+            name,
+            f"needs {readable_bytes(needed)} of memory, but {readable_bytes(available)} are free",
+            "ask for a smaller output",
+        )
+
+
+def check_disk(name: str, needed: int) -> None:
+    """Refuse an output of ``needed`` bytes that its disk has no room for."""
+    if name == "-":
+        return
+    free = shutil.disk_usage(Path(os.path.realpath(name)).parent).free
+    if needed > free:
+        raise RequestError(
+            name,
+            f"needs {readable_bytes(needed)} of disk, but {readable_bytes(free)} are free",
+            "free some, or ask for a smaller output",
+        )
