@@ -12,18 +12,15 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.image import (
+from upsample_cli.files.image import ImageOptions, open_image, result_mode, write_image
+from upsample_cli.files.image_formats import (
     IMAGE_FORMATS,
-    MODES,
-    ImageOptions,
+    PIXEL_MODES,
     check_can_write,
     element_of_mode,
     format_of_suffix,
     is_image,
     mode_for_dtype,
-    open_image,
-    result_mode,
-    write_image,
 )
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"
@@ -35,7 +32,7 @@ DPI = (144, 72)
 def make(mode, height=13, width=21):
     """Return random pixels of a mode: the Pillow image and its array."""
     rng = np.random.default_rng(7)
-    dtype, channels = MODES[mode].dtype, MODES[mode].channels
+    dtype, channels = PIXEL_MODES[mode].dtype, PIXEL_MODES[mode].channels
     shape = (height, width, channels)
     if mode == "F":
         pixels = rng.standard_normal(shape).astype(dtype) * 1e6
@@ -142,7 +139,7 @@ def test_written_pixels_read_back_the_same(entry, mode):
     assert (again.format, again.mode, again.width, again.height) == (entry.name, mode, 21, 13)
     got_mode, got = again.pixels(blurs=False)
     assert got_mode == mode
-    assert got.dtype == MODES[mode].dtype
+    assert got.dtype == PIXEL_MODES[mode].dtype
     assert got.flags.c_contiguous
     assert got.flags.writeable
     np.testing.assert_array_equal(got, pixels)
@@ -155,7 +152,7 @@ def test_written_pixels_read_back_the_same(entry, mode):
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_jpeg_reads_back_close(mode):
     plane = np.linspace(10, 240, 64 * 48).reshape(48, 64)
-    pixels = np.repeat(plane[..., None], MODES[mode].channels, 2).astype(np.uint8)
+    pixels = np.repeat(plane[..., None], PIXEL_MODES[mode].channels, 2).astype(np.uint8)
     pixels[..., -1] = 255 - pixels[..., -1]
     source = source_of(save(Image.new("L", (1, 1)), "PNG"))
     out = io.BytesIO()
@@ -342,9 +339,9 @@ def test_transparent_colour_of_a_2_bit_png_is_spread_like_its_pixels():
 def test_transparency_is_never_dropped(format):
     source = source_of(keyed("P", bytes(range(0, 250, 10)))[0])
     with pytest.raises(RequestError, match=r"out.x: .* holds no transparency .*write .png"):
-        check_can_write(format, "P", "out.x", source)
-    check_can_write("PNG", "P", "out.x", source)
-    check_can_write("TIFF", "RGBA", "out.x", source)
+        check_can_write(format, "P", "out.x", source.transparency)
+    check_can_write("PNG", "P", "out.x", source.transparency)
+    check_can_write("TIFF", "RGBA", "out.x", source.transparency)
 
 
 def test_gif_keeps_its_palette_order_and_transparent_index():
@@ -421,7 +418,7 @@ def test_deep_and_shallow_grey_is_read_whole(file, mode, values):
     source = source_of(file)
     got_mode, pixels = source.pixels(blurs=True)
     assert (source.mode, got_mode) == (mode, mode)
-    assert pixels.dtype == MODES[mode].dtype
+    assert pixels.dtype == PIXEL_MODES[mode].dtype
     assert pixels.ravel().tolist() == values
 
 
@@ -530,7 +527,7 @@ def test_a_pipe_is_read_whole():
 def test_the_default_suffix_can_hold_the_image(format, mode, suffix):
     source = source_of(save(make(mode)[0], format))
     assert source.default_suffix == suffix
-    check_can_write(format_of_suffix(suffix), mode, "out" + suffix, source)
+    check_can_write(format_of_suffix(suffix), mode, "out" + suffix, source.transparency)
     assert source.facts()["shape"] == [21, 13]
     assert element_of_mode(mode) == (source.facts()["dtype"], 1)
 

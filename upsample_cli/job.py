@@ -8,6 +8,7 @@ import numpy as np
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
+from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
 from upsample_cli.resampler import Resampler
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
@@ -128,6 +129,7 @@ class Job:
         from upsample_cli.files.array import ArraySink
 
         resampler = self.resampler
+        assert self.source.kind == "array"
         return ArraySink(self.source, resampler.shape_out, resampler.dtype_out, files[0])
 
 
@@ -156,8 +158,6 @@ def _prepare(request: Request, source: "Source") -> Job:
     dtype_in, channels, image_mode = _elements(source, method)
     dtype_out = dtype_in if request.dtype is None else _dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
-        from upsample_cli.files.image import mode_for_dtype
-
         image_mode = mode_for_dtype(image_mode, dtype_out)
     try:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
@@ -165,7 +165,7 @@ def _prepare(request: Request, source: "Source") -> Job:
         raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
     job = Job(request, source, method, axes, resampler, channels, image_mode=image_mode)
     if source.kind == "volume":
-        _prepare_header(job, source)  # type: ignore[arg-type]
+        _prepare_header(job, source)
     _add_hints(job)
     return job
 
@@ -175,7 +175,7 @@ def _dimensions(request: Request, source: "Source") -> int:
     if source.kind == "array":
         wanted = len(request.target.values)
         if wanted > 1 or bound:
-            source.set_dimensions(wanted if wanted > 1 else bound[1])  # type: ignore
+            source.set_dimensions(bound[1] if bound else wanted)
     dimensions = len(source.shape)
     if bound and bound[1] != dimensions:
         kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
@@ -211,7 +211,7 @@ def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
     sizes = tuple(reversed(source.shape))
     spacing = None
     if source.kind == "volume":
-        spacing = source.header.grid.spacing  # type: ignore[union-attr]
+        spacing = source.header.grid.spacing
     try:
         axes = request.target.axes(sizes, spacing, method, recompute=request.recompute_scale_factor)
     except ValueError as error:
@@ -222,10 +222,10 @@ def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
 def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str]:
     """Return native dtype, channels, and for an image the Pillow mode of what is resampled."""
     if source.kind != "image":
-        return source.dtype, source.channels, ""  # type: ignore[union-attr]
-    from upsample_cli.files.image import element_of_mode, result_mode
+        return source.dtype, source.channels, ""
+    from upsample_cli.files.image import result_mode
 
-    mode = result_mode(source, blurs=method.mode.blurs)  # type: ignore[arg-type]
+    mode = result_mode(source, blurs=method.mode.blurs)
     dtype, channels = element_of_mode(mode)
     return dtype, channels, mode
 

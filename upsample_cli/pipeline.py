@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,29 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES, output_suffix
 from upsample_cli.files.atomic import AtomicFile, check_destination
+from upsample_cli.files.image_formats import check_can_write, format_of_suffix
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.resampler import resample_array
 from upsample_cli.resources import check_disk, check_memory
 from upsample_cli.streaming import planes_per_chunk, stream_item
+
+if TYPE_CHECKING:
+    from upsample_cli.files.array import ArraySource
+    from upsample_cli.files.nifti import NiftiSource
 
 Array = NDArray[Any]
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 COMPRESSED_AT_MOST = 1000
 """For lack of disk a compressed output is refused only if even this ratio would not fit it."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The output's name, or ``-``, and the suffix that decides its format."""
+
+    name: str
+    suffix: str
 
 
 @dataclass(frozen=True)
@@ -60,11 +73,12 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
     job = prepare(request, input_name)
     with contextlib.closing(job.source):
         suffix = output_suffix(output_name, request.format, job.source.default_suffix)
-        _check_kind(job, suffix, output_name)
-        _check_room(job, suffix, output_name)
-        names = _output_names(suffix, output_name)
+        output = Destination(output_name, suffix)
+        _check_kind(job, output)
+        _check_room(job, output)
+        names = _file_names(output)
         with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
-            RUNNERS[job.source.kind](job, suffix, files, done)
+            RUNNERS[job.source.kind](job, output, files, done)
     seconds = time.perf_counter() - started
     return Summary(_line(job, input_name, output_name, seconds), job.warnings, job.hints)
 
@@ -90,34 +104,38 @@ def _check_output(input_name: str, output_name: str, *, force: bool) -> None:
     check_destination(output_name, force=force)
 
 
-def _check_kind(job: Job, suffix: str, output_name: str) -> None:
-    kind = SUFFIXES[suffix]
+def _check_kind(job: Job, output: Destination) -> None:
+    kind = SUFFIXES[output.suffix]
     if kind != job.source.kind:
-        same = ", ".join(s for s, of in SUFFIXES.items() if of == job.source.kind)
-        name = "--format" if output_name == "-" else output_name
+        same = ", ".join(suffix for suffix, of in SUFFIXES.items() if of == job.source.kind)
         raise RequestError(
-            name,
-            f"{suffix} is for {kind}s, but {job.source.name} is of kind {job.source.kind}",
+            "--format" if output.name == "-" else output.name,
+            f"{output.suffix} is for {kind}s, but {job.source.name} is of kind {job.source.kind}",
             f"use {same}",
         )
-    if kind == "image":
-        from upsample_cli.files.image import check_can_write, format_of_suffix
-
-        check_can_write(format_of_suffix(suffix), job.image_mode, output_name)
-
-
-def _check_room(job: Job, suffix: str, output_name: str) -> None:
-    check_memory(output_name, job.working_bytes)
-    is_raw = suffix in (".nii", ".hdr", ".img", ".npy")
-    check_disk(output_name, job.output_bytes // (1 if is_raw else COMPRESSED_AT_MOST))
+    if job.source.kind == "image":
+        transparency = job.source.transparency
+        check_can_write(_image_format(output.suffix), job.image_mode, output.name, transparency)
 
 
-def _output_names(suffix: str, output_name: str) -> list[str]:
-    if not suffix.startswith((".hdr", ".img")):
-        return [output_name]
+def _image_format(suffix: str) -> str:
+    name = format_of_suffix(suffix)
+    assert name is not None
+    return name
+
+
+def _check_room(job: Job, output: Destination) -> None:
+    check_memory(output.name, job.working_bytes)
+    is_raw = output.suffix in (".nii", ".hdr", ".img", ".npy")
+    check_disk(output.name, job.output_bytes // (1 if is_raw else COMPRESSED_AT_MOST))
+
+
+def _file_names(output: Destination) -> list[str]:
+    if not output.suffix.startswith((".hdr", ".img")):
+        return [output.name]
     from upsample_cli.files.nifti import pair_names
 
-    names = pair_names(output_name)
+    names = pair_names(output.name)
     if names is None:
         raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
     return list(names)
@@ -154,14 +172,15 @@ def _named_write_errors(name: str) -> Iterator[None]:
 
 
 def _run_stream(
-    job: Job, suffix: str, files: list[BinaryIO], done: Callable[[int], object]
+    job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
-    sink = job.open_sink(files, is_gzip=suffix.endswith(".gz"))
+    assert job.source.kind != "image"
+    sink = job.open_sink(files, is_gzip=output.suffix.endswith(".gz"))
     try:
         misfits = 0
         chunk, slab = planes_per_chunk(job.resampler, job.channels, job.request.threads)
         for _ in range(job.items):
-            chunks = _chunks(job, chunk)
+            chunks = _chunks(job.source, chunk)
             for planes, count in stream_item(job.resampler, chunks, job.request.threads, slab):
                 sink.write(planes)
                 misfits += count
@@ -174,27 +193,35 @@ def _run_stream(
     _warn_of_losses(job, misfits)
 
 
-def _chunks(job: Job, size: int) -> Iterator[Array]:
-    total = job.resampler.shape_in[0]
+def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
+    total = source.shape[0]
     for begin in range(0, total, size):
-        yield job.source.read(min(size, total - begin))
+        yield source.read(min(size, total - begin))
 
 
-def _run_image(job: Job, suffix: str, files: list[BinaryIO], done: Callable[[int], object]) -> None:
+def _run_image(
+    job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
+) -> None:
     from upsample_cli.alpha import weigh_colours
-    from upsample_cli.files.image import format_of_suffix, write_image
+    from upsample_cli.files.image import write_image
 
-    request = job.request
-    _, pixels = job.source.pixels(blurs=job.method.mode.blurs)
-    shape = (*job.resampler.shape_out, job.channels)
-    output = np.empty(shape, job.resampler.dtype_out)
-    misfits = resample_array(job.resampler, pixels[np.newaxis], output[np.newaxis], request.threads)
+    request, source, resampler = job.request, job.source, job.resampler
+    assert source.kind == "image"
+    _, pixels = source.pixels(blurs=job.method.mode.blurs)
+    result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
+    misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
     has_alpha = job.image_mode in ("LA", "RGBA")
     if has_alpha and job.method.mode.blurs and not request.straight_alpha:
-        weigh_colours(pixels, output, job.axes, job.method, request.threads)
-    done(output.nbytes)
+        weigh_colours(pixels, result, job.axes, job.method, request.threads)
+    done(result.nbytes)
     job.warnings += write_image(
-        files[0], format_of_suffix(suffix), job.image_mode, output, job.source, request.image
+        files[0],
+        _image_format(output.suffix),
+        job.image_mode,
+        result,
+        source,
+        request.image,
+        name=output.name,
     )
     _warn_of_losses(job, misfits)
 

@@ -1,74 +1,19 @@
-"""What a file holds, and what a job would do, as facts and as text."""
+"""What a file holds, and what a job would do, as text."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from upsample_cli.resources import readable_bytes
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
-    from upsample_cli.files.nifti_header import NiftiHeader
     from upsample_cli.job import Job
 
 Facts = dict[str, Any]
 
 CODE_NAMES = {0: "unknown", 1: "scanner", 2: "aligned", 3: "talairach", 4: "mni152"}
-
-
-def facts_of(source: "Source") -> Facts:
-    """Return what a file holds, in the order in which it is shown; shapes are x first."""
-    if source.kind == "volume":
-        return _volume_facts(source.name, source.header)  # type: ignore[union-attr]
-    if source.kind == "array":
-        return {
-            "file": source.name,
-            "kind": "array",
-            "shape": list(source.full_shape),  # type: ignore[union-attr]
-            "dtype": str(source.disk_dtype),  # type: ignore[union-attr]
-            "order": "Fortran" if source.is_fortran else "C",  # type: ignore[union-attr]
-        }
-    return {"file": source.name, **source.facts()}  # type: ignore[union-attr]
-
-
-def _volume_facts(name: str, header: "NiftiHeader") -> Facts:
-    from nibabel.orientations import aff2axcodes
-
-    fields = header.fields
-    dtype, channels = header.element
-    qcode, scode = header.codes
-    return {
-        "file": name,
-        "kind": "volume",
-        "format": f"NIfTI-{2 if fields.template_dtype.itemsize == 540 else 1}"
-        + (" pair" if header.is_pair else ""),
-        "shape": list(header.shape),
-        "dtype": dtype.name + (f" × {channels}" if channels > 1 else ""),
-        "byte_order": "little" if fields.endianness == "<" else "big",
-        "spacing": [_rounded(length) for length in header.grid.spacing],
-        "unit": header.unit or "unknown",
-        "orientation": "".join(str(code) for code in aff2axcodes(header.affine)),
-        "slope": _rounded(fields["scl_slope"]),
-        "intercept": _rounded(fields["scl_inter"]),
-        "intent": int(fields["intent_code"]),
-        "description": fields["descrip"].item().decode("latin-1"),
-        "qform_code": qcode,
-        "qform": _matrix(header.qform),
-        "sform_code": scode,
-        "sform": _matrix(header.sform),
-    }
-
-
-def _rounded(value: Any) -> float:
-    # Seven digits are what a float32 field holds.
-    return float(f"{float(value):.7g}")
-
-
-def _matrix(affine: NDArray[np.float64] | None) -> list[list[float]] | None:
-    return None if affine is None else [[_rounded(value) for value in row] for row in affine]
 
 
 def as_json(facts: Facts) -> str:

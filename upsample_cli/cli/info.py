@@ -18,8 +18,8 @@ def info(
     from contextlib import closing
 
     from upsample_cli.files import open_source
-    from upsample_cli.report import as_json, as_text, facts_of
+    from upsample_cli.report import as_json, as_text
 
     with closing(open_source(source, options.image_options(frame, None, max_pixels))) as opened:
-        facts = facts_of(opened)
+        facts = {"file": opened.name, **opened.facts()}
     console.answer(as_json(facts) if json else as_text(facts))

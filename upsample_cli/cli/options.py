@@ -58,8 +58,8 @@ Mode = Annotated[
         "-m",
         metavar="MODE",
         help=f"{', '.join(MODES)}; bilinear, trilinear and bicubic are PyTorch's names for data "
-        "of that dimension. For labels use nearest-exact; nearest is PyTorch's old rule, and reads up to half an "
-        "output voxel beside the place that the header gives.",
+        "of that dimension. For labels use nearest-exact; nearest is PyTorch's old rule, and reads "
+        "up to half an output voxel beside the place that the header gives.",
         rich_help_panel=HOW,
     ),
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.image_formats import IMAGE_FORMATS, is_image
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
 
 if TYPE_CHECKING:
@@ -50,12 +51,6 @@ def _open_array(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source"
     return ArraySource(reader, name)
 
 
-def _is_image(head: bytes) -> bool:
-    from upsample_cli.files.image import is_image
-
-    return is_image(head)
-
-
 def _open_image(reader: ForwardReader, name: str, options: "ImageOptions") -> "Source":
     from upsample_cli.files.image import open_image
 
@@ -72,8 +67,8 @@ FORMATS = (
     Format("array", (".npy",), _is_array, _open_array),
     Format(
         "image",
-        (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".pbm"),
-        _is_image,
+        tuple(suffix for entry in IMAGE_FORMATS for suffix in entry.suffixes),
+        is_image,
         _open_image,
     ),
 )

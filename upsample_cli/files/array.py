@@ -3,14 +3,14 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.streams import ForwardReader
+from upsample_cli.files.streams import ForwardReader, bytes_of
 
 Array = NDArray[Any]
 
@@ -32,7 +32,7 @@ class ArraySource:
         As in ``files.nifti.NiftiSource``.
     """
 
-    kind = "array"
+    kind: Literal["array"] = "array"
     channels = 1
     default_suffix = ".npy"
 
@@ -116,12 +116,12 @@ class ArraySource:
         return np.array(slabs, self.dtype, order="C")[..., np.newaxis]
 
     def _whole(self) -> Array:
-        order = "F" if self.is_fortran else "C"
+        order: Literal["F", "C"] = "F" if self.is_fortran else "C"
         if self.is_mapped:
             # Mapped anew for each read, so that pages that were read do not stay resident.
             with self._named_errors():
                 return np.memmap(
-                    self.reader.source,  # type: ignore[call-overload]
+                    self.reader.source,
                     self.disk_dtype,
                     "r",
                     self.offset,
@@ -137,6 +137,15 @@ class ArraySource:
         """Check that the file ends well; return warnings."""
         self.reader.finish()
         return []
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header says, for people; the shape is NumPy's, x last."""
+        return {
+            "kind": self.kind,
+            "shape": list(self.full_shape),
+            "dtype": str(self.disk_dtype),
+            "order": "Fortran" if self.is_fortran else "C",
+        }
 
     def close(self) -> None:
         """Close the file."""
@@ -160,7 +169,7 @@ class ArraySink:
     def write(self, slabs: Array) -> None:
         """Write slabs of the output's native dtype."""
         on_disk = np.ascontiguousarray(slabs, self.dtype)
-        self.file.write(memoryview(on_disk.reshape(-1).view(np.uint8)))
+        self.file.write(bytes_of(on_disk))
 
     def finish(self) -> None:
         """Write what is still buffered."""

@@ -1,4 +1,4 @@
-"""Images through Pillow: which formats and pixels there are, how they are read and written."""
+"""Images through Pillow, read and written without losing what they carry."""
 
 import io
 import re
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ from PIL.TiffImagePlugin import (
 )
 
 from upsample_cli.errors import FileError, RequestError, UpsampleError
+from upsample_cli.files.image_formats import (
+    BLENDED,
+    IMAGE_FORMATS,
+    PIXEL_MODES,
+    Transparency,
+    check_can_write,
+    format_of_content,
+)
 from upsample_cli.files.image_metadata import (
     Metadata,
     kept_png_chunks,
@@ -57,73 +65,13 @@ class ImageOptions:
     quality: int | None = None
 
 
-@dataclass(frozen=True)
-class ImageFormat:
-    """A format as its suffixes name it, and the Pillow modes that it gives back as written."""
-
-    name: str
-    suffixes: tuple[str, ...]
-    modes: tuple[str, ...]
-    magic: bytes
-
-
-IMAGE_FORMATS = (
-    ImageFormat(
-        "PNG", (".png",), ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), rb"\x89PNG\r\n\x1a\n"
-    ),
-    ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("L", "RGB", "CMYK"), rb"\xff\xd8\xff"),
-    ImageFormat(
-        "TIFF",
-        (".tif", ".tiff"),
-        ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"),
-        rb"II[*+]\0|MM\0[*+]",
-    ),
-    ImageFormat("WEBP", (".webp",), ("RGB", "RGBA"), rb"RIFF.{4}WEBP"),
-    ImageFormat("BMP", (".bmp",), ("1", "L", "P", "RGB"), rb"BM.{12}[\x0c(48@l|]\0\0\0"),
-    ImageFormat("GIF", (".gif",), ("L", "P"), rb"GIF8[79]a"),
-    ImageFormat("PPM", (".ppm",), ("RGB",), rb"P[36]\s"),
-    ImageFormat("PPM", (".pgm",), ("L", "I;16"), rb"P[25]\s"),
-    ImageFormat("PPM", (".pbm",), ("1",), rb"P[14]\s"),
-    ImageFormat("PPM", (".pfm",), ("F",), rb"Pf\s"),
-    ImageFormat("PPM", (".pnm",), ("1", "L", "RGB", "I;16"), rb"P[1-6]\s"),
-)
-
-
-@dataclass(frozen=True)
-class PixelMode:
-    """What a Pillow mode is called, and the dtype and channels of its array."""
-
-    words: str
-    dtype: np.dtype[Any]
-    channels: int
-
-
-MODES = {
-    "1": PixelMode("1-bit", np.dtype("uint8"), 1),
-    "L": PixelMode("grey", np.dtype("uint8"), 1),
-    "LA": PixelMode("grey with transparency", np.dtype("uint8"), 2),
-    "P": PixelMode("palette", np.dtype("uint8"), 1),
-    "RGB": PixelMode("RGB", np.dtype("uint8"), 3),
-    "RGBA": PixelMode("RGB with transparency", np.dtype("uint8"), 4),
-    "CMYK": PixelMode("CMYK", np.dtype("uint8"), 4),
-    "I;16": PixelMode("16-bit grey", np.dtype("uint16"), 1),
-    "I": PixelMode("32-bit integer", np.dtype("int32"), 1),
-    "F": PixelMode("32-bit float", np.dtype("float32"), 1),
-}
-
-BLENDED = {"1": ("L", "LA"), "P": ("RGB", "RGBA"), "L": ("L", "LA"), "RGB": ("RGB", "RGBA")}
-"""What a mode becomes when pixels are blended: without a transparent colour, and with one."""
 CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16")
-MODE_OF_DTYPE = {MODES[mode].dtype: mode for mode in ("L", "I;16", "I", "F")}
-REMEDIES = {"I": " or use --dtype uint16", "F": " or use --dtype uint8"}
-
 DEFLATE_TIFF = "tiff_adobe_deflate"
 LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", DEFLATE_TIFF, "zstd", "lzma")
 BILEVEL_TIFF = ("group3", "group4", "tiff_ccitt")
 TIFF_SIGNED = 2
 BYTE_BITS = 8
 
-Transparency = int | bytes | tuple[int, ...] | None
 _pillow_globals = threading.RLock()
 
 
@@ -162,7 +110,7 @@ class ImageSource:
     palette: bytes = b""
     metadata: Metadata = field(default_factory=Metadata)
 
-    kind: ClassVar[str] = "image"
+    kind: ClassVar[Literal["image"]] = "image"
     extra_dimensions: ClassVar[tuple[int, ...]] = ()
 
     @property
@@ -182,9 +130,9 @@ class ImageSource:
             "kind": self.kind,
             "format": self.format,
             "shape": [self.width, self.height],
-            "dtype": str(MODES[self.mode].dtype),
+            "dtype": str(PIXEL_MODES[self.mode].dtype),
             "mode": self.mode,
-            "pixels": MODES[self.mode].words,
+            "pixels": PIXEL_MODES[self.mode].words,
             "transparent_colour": self.transparency is not None,
         }
 
@@ -206,7 +154,7 @@ class ImageSource:
         mode
             Pillow's mode of the pixels.
         pixels
-            A writable C-contiguous array (height, width, channels), of the dtype in `MODES`.
+            A writable C-contiguous array (height, width, channels), of the dtype in `PIXEL_MODES`.
 
         Raises
         ------
@@ -225,22 +173,6 @@ class ImageSource:
             if self.mode == "P":
                 self.palette = bytes(image.getpalette("RGB") or ())
             return mode, pixels
-
-
-def is_image(head: bytes) -> bool:
-    """Tell whether a file that starts with these (up to 512) bytes is an image that can be read."""
-    return _format_of_content(head) is not None
-
-
-def _format_of_content(head: bytes) -> str | None:
-    matches = (f.name for f in IMAGE_FORMATS if re.match(f.magic, head, re.DOTALL))
-    return next(matches, None)
-
-
-def format_of_suffix(suffix: str) -> str | None:
-    """Return Pillow's name of the format that a suffix such as ``.jpg`` stands for."""
-    matches = (f.name for f in IMAGE_FORMATS if suffix.lower() in f.suffixes)
-    return next(matches, None)
 
 
 def open_image(file: BinaryIO, name: str, options: ImageOptions) -> ImageSource:
@@ -269,7 +201,7 @@ def open_image(file: BinaryIO, name: str, options: ImageOptions) -> ImageSource:
         head = file.read(512)
         if not head:
             raise FileError(name, "it is empty")
-        format = _format_of_content(head)
+        format = format_of_content(head)
         if format is None:
             known = ", ".join(dict.fromkeys(f.name for f in IMAGE_FORMATS))
             raise FileError(name, "it is no image of a known format", f"known are {known}")
@@ -347,8 +279,8 @@ def _open_frame(
             raise FileError(name, loss, "use a copy that Pillow reads whole")
         if frame:
             image.load()  # an animation's later frames know their mode only when composed
-    if _native_mode(image) not in MODES:
-        raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(MODES)}")
+    if _native_mode(image) not in PIXEL_MODES:
+        raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(PIXEL_MODES)}")
     return image
 
 
@@ -449,45 +381,13 @@ def _blended(image: Image.Image, source: ImageSource, mode: str) -> Image.Image:
 
 def _to_array(image: Image.Image, mode: str) -> NDArray[Any]:
     """Copy by strips: np.array() takes five times as long, and a whole copy more of memory."""
-    shape = image.height, image.width, MODES[mode].channels
-    pixels: NDArray[Any] = np.empty(shape, MODES[mode].dtype)
+    shape = image.height, image.width, PIXEL_MODES[mode].channels
+    pixels: NDArray[Any] = np.empty(shape, PIXEL_MODES[mode].dtype)
     for top in range(0, image.height, ROWS):
         strip = pixels[top : top + ROWS]
         box = (0, top, image.width, top + len(strip))
         strip[...] = np.asarray(image.crop(box)).reshape(strip.shape)
     return pixels
-
-
-def check_can_write(
-    format: str, mode: str, output_name: str, source: ImageSource | None = None
-) -> None:
-    """Refuse pixels, and a transparent colour of ``source``, that a format cannot hold faithfully.
-
-    Raises
-    ------
-    RequestError
-        Naming the output, and the suffixes that would be right.
-    """
-    called = [f for f in IMAGE_FORMATS if output_name.lower().endswith(f.suffixes)]
-    entries = [f for f in IMAGE_FORMATS if f.name == format]
-    entries = [f for f in entries if f in called] or entries
-    if not entries:
-        suffixes = ", ".join(s for f in IMAGE_FORMATS for s in f.suffixes)
-        raise RequestError(output_name, f"cannot write {format} images", f"use one of {suffixes}")
-    kind = entries[0].suffixes[0][1:].upper() if format == "PPM" else format
-    if not any(mode in entry.modes for entry in entries):
-        can = [f.suffixes[0] for f in IMAGE_FORMATS if mode in f.modes]
-        alpha_only = mode in ("LA", "RGBA") and any(mode[:-1] in entry.modes for entry in entries)
-        what = "transparency" if alpha_only else f"{MODES[mode].words} pixels"
-        remedy = f"write {' or '.join(can[:2])}{REMEDIES.get(mode, '')}"
-        raise RequestError(output_name, f"{kind} holds no {what}", remedy)
-    if source and not _holds_transparency(format, mode, source.transparency):
-        raise RequestError(output_name, f"{kind} holds no transparency of this kind", "write .png")
-
-
-def _holds_transparency(format: str, mode: str, transparency: Transparency) -> bool:
-    absorbed = transparency is None or mode in ("LA", "RGBA")
-    return absorbed or format == "PNG" or (format == "GIF" and isinstance(transparency, int))
 
 
 def write_image(
@@ -511,7 +411,7 @@ def write_image(
     format, mode
         Pillow's names, as `check_can_write` allows.
     pixels
-        (height, width, channels), of the dtype in `MODES`.
+        (height, width, channels), of the dtype in `PIXEL_MODES`.
     source
         Gives the metadata, palette, transparent colour and encoding.
     options
@@ -530,7 +430,7 @@ def write_image(
         The format has no place for an image of this size. An error of the file system is raised
         as it is.
     """
-    check_can_write(format, mode, name, source)
+    check_can_write(format, mode, name, source.transparency)
     held, lost = save_options(source.metadata, format)
     image = _from_array(mode, pixels, source)
     settings = _encoding(format, mode, source, options) | held
@@ -586,34 +486,3 @@ def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.I
         size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
         image.putpalette(source.palette.ljust(size, b"\0"))
     return image
-
-
-def element_of_mode(mode: str) -> tuple[np.dtype[Any], int]:
-    """Return the dtype and the number of channels of a mode's pixels."""
-    return MODES[mode].dtype, MODES[mode].channels
-
-
-def mode_for_dtype(mode: str, dtype: np.dtype[Any]) -> str:
-    """Return the mode that holds the channels of ``mode`` in another dtype.
-
-    Examples
-    --------
-    >>> mode_for_dtype("L", np.dtype("uint16"))
-    'I;16'
-
-    Raises
-    ------
-    RequestError
-        No image holds such channels in this dtype.
-    """
-    own = MODES[mode].dtype
-    if dtype == own:
-        return mode
-    if mode not in MODE_OF_DTYPE.values():
-        raise RequestError(
-            "--dtype", f"{MODES[mode].words} pixels are {own}, never {dtype}", f"use {own}"
-        )
-    if dtype not in MODE_OF_DTYPE:
-        known = ", ".join(str(known) for known in MODE_OF_DTYPE)
-        raise RequestError("--dtype", f"images do not hold {dtype}", f"use one of {known}")
-    return MODE_OF_DTYPE[dtype]

@@ -1,14 +1,14 @@
 """NIfTI volumes, read and written strictly forward: .nii, .nii.gz and .hdr/.img pairs."""
 
 import contextlib
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError
 from upsample_cli.files.nifti_header import NiftiHeader, place_voxels, read_header
-from upsample_cli.files.streams import ForwardReader, GzipWriter, open_input
+from upsample_cli.files.streams import ForwardReader, GzipWriter, bytes_of, open_input
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ class NiftiSource:
         Number of volumes, interleaved channels of a voxel, and their native dtype.
     """
 
-    kind = "volume"
+    kind: Literal["volume"] = "volume"
 
     def __init__(self, reader: ForwardReader, name: str) -> None:
         self.name = name
@@ -94,6 +94,10 @@ class NiftiSource:
         left = self.reader.finish()
         return [f"{self.name}: {left} bytes after the voxels were not kept"] if left else []
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the header says, for people; shapes are x first."""
+        return self.header.facts()
+
     def close(self) -> None:
         """Close the file."""
         self.reader.close()
@@ -125,7 +129,7 @@ class NiftiSink:
     def write(self, planes: Array) -> None:
         """Write planes of the output's native dtype."""
         on_disk = np.ascontiguousarray(planes, self.header.disk_dtype)
-        self.streams[-1].write(memoryview(on_disk.reshape(-1).view(np.uint8)))
+        self.streams[-1].write(bytes_of(on_disk))
 
     def finish(self) -> None:
         """Write what is still buffered."""

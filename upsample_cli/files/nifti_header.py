@@ -145,6 +145,12 @@ class NiftiHeader:
         return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
 
     @property
+    def orientation(self) -> str:
+        """Where each axis points, such as RAS."""
+        codes = nib.aff2axcodes(self.affine)  # type: ignore[no-untyped-call]
+        return "".join(str(code) for code in codes)
+
+    @property
     def is_label_map(self) -> bool:
         """Whether the intent says that values are labels."""
         return int(self.fields["intent_code"]) == LABEL_INTENT
@@ -164,6 +170,30 @@ class NiftiHeader:
     def disk_dtype(self) -> np.dtype[Any]:
         """The dtype of a channel as the file holds it, byte order included."""
         return np.dtype(self.element[0].newbyteorder(self.fields.endianness))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header says, for people; shapes are x first."""
+        dtype, channels = self.element
+        qcode, scode = self.codes
+        version = 2 if isinstance(self.fields, nib.Nifti2Header) else 1
+        return {
+            "kind": "volume",
+            "format": f"NIfTI-{version}" + (" pair" if self.is_pair else ""),
+            "shape": list(self.shape),
+            "dtype": dtype.name + (f" × {channels}" if channels > 1 else ""),
+            "byte_order": "little" if self.fields.endianness == "<" else "big",
+            "spacing": [_rounded(length) for length in self.grid.spacing],
+            "unit": self.unit or "unknown",
+            "orientation": self.orientation,
+            "slope": _rounded(self.fields["scl_slope"]),
+            "intercept": _rounded(self.fields["scl_inter"]),
+            "intent": int(self.fields["intent_code"]),
+            "description": self.fields["descrip"].item().decode("latin-1"),
+            "qform_code": qcode,
+            "qform": _matrix(self.qform),
+            "sform_code": scode,
+            "sform": _matrix(self.sform),
+        }
 
     def to_bytes(self) -> bytes:
         """Return the fields and what follows them, up to the voxels of a single file."""
@@ -207,6 +237,15 @@ def read_header(
         header.extensions = read(header.voxel_offset - size)
     _check_geometry(header)
     return header
+
+
+def _rounded(value: Any) -> float:
+    # Seven digits are what a float32 field holds.
+    return float(f"{float(value):.7g}")
+
+
+def _matrix(affine: NDArray[np.float64] | None) -> list[list[float]] | None:
+    return None if affine is None else [[_rounded(value) for value in row] for row in affine]
 
 
 def _int32(value: int, order: str) -> bytes:

@@ -82,6 +82,11 @@ def head_of(file: io.BufferedReader) -> bytes:
     return b""
 
 
+def bytes_of(array: NDArray[Any]) -> memoryview:
+    """View a C-contiguous array as its bytes."""
+    return memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+
+
 class ForwardReader:
     """Reads a file, decompressed if it is gzip, strictly forward; errors name the file."""
 
@@ -90,7 +95,7 @@ class ForwardReader:
         self.source = file
         self.is_gzip = file.peek(2)[:2] == GZIP_MAGIC
         self.file: BinaryIO = (
-            igzip_threaded.open(file, "rb", threads=1)  # type: ignore[assignment]
+            igzip_threaded.open(file, "rb", threads=1)  # type: ignore[no-untyped-call]
             if self.is_gzip
             else file
         )
@@ -124,7 +129,7 @@ class ForwardReader:
             If the file ends before it, or its gzip data are corrupt.
         """
         array = np.empty(shape, dtype)
-        view = memoryview(array.reshape(-1).view(np.uint8))
+        view = bytes_of(array)
         filled = 0
         with self._named_errors():
             while filled < len(view):
@@ -181,7 +186,7 @@ class GzipWriter:
     """Compresses to a file on background threads; the bytes do not depend on their number."""
 
     def __init__(self, file: BinaryIO, level: int, threads: int) -> None:
-        self.file: BinaryIO = igzip_threaded.open(  # type: ignore[assignment]
+        self.file: BinaryIO = igzip_threaded.open(  # type: ignore[no-untyped-call]
             file, "wb", compresslevel=level, threads=max(1, threads), block_size=COMPRESSION_BLOCK
         )
         self.position = 0
