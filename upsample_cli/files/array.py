@@ -39,6 +39,7 @@ class ArraySource:
     def __init__(self, reader: ForwardReader, name: str) -> None:
         self.name = name
         self.reader = reader
+        self.is_mapped = reader.largest_possible_size() is not None and not reader.is_gzip
         try:
             with self._named_errors():
                 self._read_header()
@@ -48,7 +49,6 @@ class ArraySource:
             raise
         self.dtype = self.disk_dtype.newbyteorder("=")
         self.position = 0
-        self.is_mapped = reader.largest_possible_size() is not None and not reader.is_gzip
         self._in_memory: Array | None = None
         self.set_dimensions(min(len(self.full_shape), LARGEST_SPATIAL))
 
@@ -61,7 +61,8 @@ class ArraySource:
             else npy_format.read_array_header_2_0
         )
         self.full_shape, self.is_fortran, self.disk_dtype = read(file)
-        self.offset = file.tell()
+        # Only a mapping needs to know where the elements begin.
+        self.offset = file.tell() if self.is_mapped else 0
 
     def _check(self) -> None:
         dimensions = len(self.full_shape)

@@ -66,6 +66,10 @@ class _HeadThenFile(io.RawIOBase):
         buffer[:count], self.head = self.head[:count], self.head[count:]
         return count
 
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
 
 def _with_full_head(file: io.BufferedReader) -> io.BufferedReader:
     """Wait for the head of a pipe, which may arrive byte by byte, so that it can be peeked at."""
@@ -94,11 +98,11 @@ class ForwardReader:
         self.name = name
         self.source = file
         self.is_gzip = file.peek(2)[:2] == GZIP_MAGIC
-        self.file: BinaryIO = (
-            igzip_threaded.open(file, "rb", threads=1)  # type: ignore[no-untyped-call]
-            if self.is_gzip
-            else file
-        )
+        self.file: BinaryIO = file
+        if self.is_gzip:
+            # A thread that waits for a pipe could not be stopped by an interrupt.
+            threads = 1 if file.seekable() else 0
+            self.file = igzip_threaded.open(file, "rb", threads=threads)  # type: ignore[no-untyped-call]
         self.position = 0
 
     def largest_possible_size(self) -> int | None:

@@ -20,9 +20,9 @@ def kernel(function: F) -> F:
     compile_anew: Any = numba.njit(nogil=True, error_model="numpy")
     compile_once: Any = numba.njit(nogil=True, error_model="numpy", cache=True)
     try:
-        return compile_once(function)  # type: ignore[no-any-return]
+        return compile_once(function)
     except RuntimeError:
-        return compile_anew(function)  # type: ignore[no-any-return]
+        return compile_anew(function)
 
 
 @intrinsic

@@ -1,0 +1,179 @@
+"""Plain-loop references for every rule, from the design's ``semantics.md``; no library code.
+
+Sums use exact fractions, so that each fused multiply-add is rounded once and nowhere else.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+SUPPORT = {"linear": 1, "cubic": 2, "lanczos": 3}
+
+
+def pseudo_random(shape, dtype, seed):
+    """Return values that no NumPy version changes: uint8 over its range, the rest in [0, 255)."""
+    k = np.arange(math.prod(shape), dtype=np.uint64) + np.uint64(seed * 1_000_003)
+    for _ in range(3):
+        k = (k ^ (k >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (k >> np.uint64(11)).astype(np.float64) * (255.99 * 2.0**-53)
+    return values.astype(dtype).reshape(shape)
+
+
+def fma(a, b, c):
+    """Return a * b + c rounded once to the dtype of ``a``, ties to even."""
+    dtype = np.asarray(a).dtype.type
+    if not all(map(math.isfinite, (a, b, c))):
+        return dtype(a * b + c)
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    near = dtype(float(exact))
+    if dtype is np.float64 or Fraction(float(near)) == exact:
+        return near
+    bits = np.dtype(f"u{near.itemsize}")
+    candidates = [np.nextafter(near, dtype(end)) for end in (-np.inf, near, np.inf)]
+    return min(
+        candidates, key=lambda f: (abs(Fraction(float(f)) - exact), int(f.view(bits)) & 1)
+    )
+
+
+def weighted_sums(source, taps, weights, counts):
+    """Sum taps of the middle axis: a product, then fused multiply-adds, from tap 0 on."""
+    target = np.empty((source.shape[0], len(counts), source.shape[2]), source.dtype)
+    for block, o, n in np.ndindex(target.shape):
+        total = source[block, taps[0, o], n] * weights[0, o]
+        for k in range(1, counts[o]):
+            total = fma(source[block, taps[k, o], n], weights[k, o], total)
+        target[block, o, n] = total
+    return target
+
+
+def fixed_point_sums(source, taps, weights, counts, precision):
+    """Sum taps of the middle axis in whole numbers, add one half, shift, clamp to a byte."""
+    target = np.empty((source.shape[0], len(counts), source.shape[2]), np.uint8)
+    for block, o, n in np.ndindex(target.shape):
+        total = 1 << (precision - 1)
+        for k in range(counts[o]):
+            total += int(weights[k, o]) * int(source[block, taps[k, o], n])
+        target[block, o, n] = min(max(total >> precision, 0), 255)
+    return target
+
+
+def store_integers(values, dtype):
+    """Round half to even and saturate; NaN becomes 0. Return the integers and the misfits."""
+    limits = np.iinfo(dtype)
+    stored, misfits = [], 0
+    for value in map(float, values):
+        if math.isnan(value):
+            whole, fits = 0, False
+        elif math.isinf(value):
+            whole, fits = (limits.max if value > 0 else limits.min), False
+        else:
+            whole = round(value)
+            fits = limits.min <= whole <= limits.max
+        stored.append(min(max(whole, limits.min), limits.max))
+        misfits += not fits
+    return np.array(stored, dtype), misfits
+
+
+def triangle(x):
+    return max(1 - abs(x), 0.0)
+
+
+def keys(x, a):
+    x = abs(x)
+    if x < 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
+
+
+def lanczos(x):
+    if x == 0:
+        return 1.0
+    x *= math.pi
+    return 3 * math.sin(x) * math.sin(x / 3) / x**2 if abs(x) < 3 * math.pi else 0.0
+
+
+FILTERS = {"linear": triangle, "cubic": lambda x: keys(x, -0.5), "lanczos": lanczos}
+
+
+def nearest_index(size_in, size_out, step, mode, float_type):
+    """Return the copied voxel of each output, in PyTorch's arithmetic."""
+    step, half = float_type(step), float_type(0.5)
+    index = []
+    for i in range(size_out):
+        if mode == "nearest":
+            position = float_type(i) * step
+        else:
+            position = max(fma(step, float_type(i) + half, -half), float_type(0)) + half
+        index.append(min(math.floor(np.float32(position)), size_in - 1))
+    return index
+
+
+def axis_matrix(
+    size_in, size_out, mode, scale=None, align_corners=False, antialias=False, float_type=np.float64
+):
+    """Return the weights (size_out, size_in) of one axis; ``scale`` is None for a given size."""
+    step = size_in / size_out if scale is None else 1 / scale
+    if align_corners:
+        step = (size_in - 1) / (size_out - 1) if size_out > 1 else 0.0
+    matrix = np.zeros((size_out, size_in))
+    if size_in == size_out and (mode == "linear" or antialias):
+        return np.eye(size_in)
+    if mode.startswith("nearest"):
+        for i, j in enumerate(nearest_index(size_in, size_out, step, mode, float_type)):
+            matrix[i, j] = 1
+        return matrix
+    for i in range(size_out):
+        if mode == "area":
+            first = i * size_in // size_out
+            last = -(-(i + 1) * size_in // size_out)
+            matrix[i, first:last] = 1 / (last - first)
+        elif antialias:
+            stretch = max(step, 1.0)
+            support, centre = SUPPORT[mode] * stretch, step * (i + 0.5)
+            first = max(int(centre - support + 0.5), 0)
+            last = min(int(centre + support + 0.5), size_in)
+            for j in range(first, last):
+                matrix[i, j] = FILTERS[mode]((j - centre + 0.5) / stretch)
+            matrix[i] /= matrix[i].sum()
+        else:
+            position = step * i if align_corners else step * (i + 0.5) - 0.5
+            if mode == "linear":
+                position = max(position, 0.0)
+            # PyTorch calls floorf also for float64.
+            left = min(math.floor(np.float32(position)), size_in - 1)
+            t = min(max(position - left, 0.0), 1.0)
+            reach = range(2) if mode == "linear" else range(-1, 3)
+            for k in reach:
+                weight = triangle(t - k) if mode == "linear" else keys(t - k, -0.75)
+                matrix[i, min(max(left + k, 0), size_in - 1)] += weight
+    return matrix
+
+
+def interpolate(
+    values,
+    sizes,
+    mode,
+    scales=None,
+    align_corners=False,
+    antialias=False,
+    float_type=np.float64,
+    is_fixed_point=False,
+):
+    """Resample (N, C, *spatial) to ``sizes`` in float64, x first.
+
+    ``scales`` are the factors that decide the steps, None for steps of in / out. In fixed point
+    each pass rounds half up and clamps to a byte.
+    """
+    work = np.asarray(values, np.float64)
+    for number in reversed(range(len(sizes))):
+        axis = number + 2
+        scale = None if scales is None else scales[number]
+        size_in = work.shape[axis]
+        matrix = axis_matrix(
+            size_in, sizes[number], mode, scale, align_corners, antialias, float_type
+        )
+        work = np.moveaxis(np.tensordot(matrix, work, (1, axis)), 0, axis)
+        if is_fixed_point:
+            work = np.clip(np.floor(work + 0.5), 0, 255)
+    return work

@@ -1,0 +1,130 @@
+"""The temporary file that becomes the output."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.atomic import TEMPORARY_SUFFIX, AtomicFile, check_destination
+
+WRITER = """
+import os, signal, sys
+from upsample_cli.files.atomic import AtomicFile
+file = AtomicFile(sys.argv[1])
+file.file.write(b"half")
+print("writing", flush=True)
+sys.stdin.read()
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(path, data=b"new", **options):
+    with AtomicFile(path, **options) as output:
+        output.file.write(data)
+
+
+def test_the_output_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "out.bin"
+    with AtomicFile(path) as output:
+        output.file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), AtomicFile(tmp_path / "out.bin") as output:
+        output.file.write(b"half")
+        raise ZeroDivisionError
+    assert names(tmp_path) == []
+
+
+def test_an_existing_output_needs_force(tmp_path):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(RequestError, match=r"out\.bin: exists; use --force"):
+        AtomicFile(path)
+    assert path.read_bytes() == b"old"
+    write(path, force=True)
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_an_output_that_appears_meanwhile_stays(tmp_path):
+    path = tmp_path / "out.bin"
+    with pytest.raises(RequestError, match="exists"), AtomicFile(path) as output:
+        output.file.write(b"new")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_a_link_keeps_pointing_at_what_is_now_new(tmp_path):
+    target, link = tmp_path / "target.bin", tmp_path / "link.bin"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write(link, force=True)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_permissions_are_those_of_the_umask_or_of_what_is_replaced(tmp_path):
+    path = tmp_path / "out.bin"
+    before = os.umask(0o027)
+    try:
+        write(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o604)
+    write(path, force=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("missing/out.bin", RequestError, "folder .*missing does not exist"),
+        (".", RequestError, "is a folder"),
+        (os.devnull, RequestError, "not a regular file; use -"),
+        ("file/out.bin", FileError, "cannot be written"),
+    ],
+)
+def test_where_no_file_can_be_is_refused(tmp_path, name, error, message, force):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(error, match=message):
+        check_destination(str(tmp_path / name), force=force)
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("n" * 251 + ".bin")
+    write(path)
+    assert path.read_bytes() == b"new"
+
+
+def test_a_file_that_a_killed_run_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "out.bin"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"writing\n"
+        write(path, b"mine")
+        held = [name for name in names(tmp_path) if name.endswith(TEMPORARY_SUFFIX)]
+        assert len(held) == 1, "a file that is being written is not stale"
+        other.kill()
+    write(path, b"again", force=True)
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_temporary_files_of_other_outputs_are_left_alone(tmp_path):
+    stranger = tmp_path / f".upsample-000000000000-ffffffff{TEMPORARY_SUFFIX}"
+    stranger.write_bytes(b"")
+    write(tmp_path / "out.bin")
+    assert stranger.exists()
