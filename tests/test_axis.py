@@ -103,25 +103,20 @@ def test_weights_are_the_formulae(method, dtype):
 def test_inner_part_equals_the_whole(method):
     for axis, _ in maps_of(method):
         plan = plan_axis(axis, method, np.float64)
-        source = np.sin(np.arange(axis.size_in))
-        whole = dense(plan, axis.size_in) @ source
+        whole = dense(plan, axis.size_in)
         for lo in range(0, axis.size_out, 5):
             hi = min(lo + 3, axis.size_out)
             first, last = plan.input_range(lo, hi)
             part = plan.part(lo, hi)
             assert part.size_out == hi - lo
-            assert first == part.taps.min()
-            assert last == part.taps.max() + 1
-            assert np.array_equal(dense(part, axis.size_in) @ source, whole[lo:hi])
-            moved = dense(part.moved(first), last - first)
-            np.testing.assert_allclose(moved @ source[first:last], whole[lo:hi], atol=1e-14)
+            assert (first, last) == (part.taps.min(), part.taps.max() + 1)
+            assert np.array_equal(dense(part, axis.size_in), whole[lo:hi])
+            moved = part.moved(first)
+            assert np.array_equal(dense(moved, last - first), whole[lo:hi, first:last])
             capacity = last - first + 1
-            ring = np.full(capacity, np.nan)
-            for j in range(first, last):
-                ring[j % capacity] = source[j]
-            wrapped = part.wrapped(capacity)
-            sums = (ring[wrapped.taps] * wrapped.weights).sum(axis=0)
-            np.testing.assert_allclose(sums, whole[lo:hi], atol=1e-14)
+            ring = np.full(capacity, -1)
+            ring[np.arange(first, last) % capacity] = np.arange(first, last)
+            assert np.array_equal(ring[part.wrapped(capacity).taps], part.taps)
 
 
 @both_floats

@@ -1,0 +1,163 @@
+"""Every kernel against its plain-loop reference."""
+
+import numpy as np
+import pytest
+
+import naive
+from upsample_cli.kernels import convert, fixed_point, separable
+
+FLOATS = [np.float32, np.float64]
+KERNELS = ["along_rows", "across_rows"]
+
+SHAPES = [
+    # blocks, size_in, size_out, channels or row length, taps
+    (1, 1, 1, 1, 1),
+    (1, 5, 8, 1, 2),
+    (3, 5, 4, 3, 2),
+    (2, 6, 9, 4, 4),
+    (1, 9, 3, 17, 4),
+    (2, 7, 5, 1, 1),
+    (3, 8, 2, 5, 3),
+    (2, 9, 3, 3, 7),
+    (1, 12, 2, 31, 7),
+    (1, 4, 2, 2049, 1),
+    (1, 3, 1, 2049, 2),
+    (1, 4, 1, 2049, 4),
+    (1, 5, 2, 2049, 3),
+]
+
+
+def plan(size_in, size_out, width, dtype, ragged):
+    rng = np.random.default_rng(size_in * 100 + size_out)
+    taps = rng.integers(0, size_in, (width, size_out))
+    weights = rng.uniform(-1, 2, (width, size_out)).astype(dtype)
+    counts = rng.integers(1, width + 1, size_out) if ragged else np.full(size_out, width)
+    # An entry past the count must never be read.
+    past = np.arange(width)[:, np.newaxis] >= counts
+    weights[past] = np.nan if weights.dtype.kind == "f" else 999
+    return taps, weights, counts
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_weighted_sums(shape, dtype, ragged):
+    blocks, size_in, size_out, length, width = shape
+    source = naive.pseudo_random((blocks, size_in, length), dtype, 1) - dtype(100)
+    taps, weights, counts = plan(size_in, size_out, width, dtype, ragged)
+    expected = naive.weighted_sums(source, taps, weights, counts)
+    for name in KERNELS:
+        target = np.full((blocks, size_out, length), np.nan, dtype)
+        getattr(separable, name)(source, taps, weights, counts, target)
+        assert np.array_equal(target, expected), name
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_is_not_finite_travels(kernel, width, dtype):
+    source = np.ones((1, 8, 5), dtype)
+    source[0, :5, range(5)] = np.nan
+    source[0, 6] = [np.inf, -np.inf, 1, 1, 1]
+    taps = np.minimum(np.arange(width)[:, np.newaxis] + np.arange(3) * 3, 7)
+    weights = np.ones((width, 3), dtype)
+    weights[-1] = 0
+    counts = np.full(3, width)
+    target = np.empty((1, 3, 5), dtype)
+    getattr(separable, kernel)(source, taps, weights, counts, target)
+    with np.errstate(invalid="ignore"):
+        expected = naive.weighted_sums(source, taps, weights, counts)
+    assert np.isnan(expected).any()
+    assert np.array_equal(target, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("length", [1, 7, 2049])
+def test_accumulated_taps_are_the_same_sum(length, dtype):
+    source = naive.pseudo_random((1, 5, length), dtype, 2) - dtype(50)
+    weights = dtype([[0.3], [-0.7], [1.1], [0.1], [0.2]])
+    taps, counts = np.arange(5)[:, np.newaxis], np.array([5])
+    target = np.full(length, np.nan, dtype)
+    for k in range(5):
+        separable.accumulate(source[0, k], weights[k, 0], k == 0, target)
+    assert np.array_equal(target, naive.weighted_sums(source, taps, weights, counts)[0, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_take(shape, dtype):
+    blocks, size_in, size_out, length, _ = shape
+    rng = np.random.default_rng(3)
+    source = rng.integers(0, np.iinfo(dtype).max, (blocks, size_in, length), dtype, endpoint=True)
+    taps = rng.integers(0, size_in, size_out)
+    target = np.zeros((blocks, size_out, length), dtype)
+    separable.take(source, taps, target)
+    assert np.array_equal(target, source[:, taps])
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("precision", [14, 22])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fixed_point_sums(shape, precision, ragged):
+    blocks, size_in, size_out, length, width = shape
+    source = naive.pseudo_random((blocks, size_in, length), np.uint8, 4)
+    taps, weights, counts = plan(size_in, size_out, width, np.float64, ragged)
+    unit = 2.0 ** (precision if precision == 14 else 14)
+    weights = np.nan_to_num(weights * unit, nan=999).astype(np.int32)
+    expected = naive.fixed_point_sums(source, taps, weights, counts, precision)
+    for name in KERNELS:
+        target = np.full((blocks, size_out, length), 77, np.uint8)
+        getattr(fixed_point, name)(source, taps, weights, counts, precision, target)
+        assert np.array_equal(target, expected), name
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1.0, 0.0], [0, 255, 9]),
+        ([0.5, 0.5], [128, 128, 5]),
+        ([2.0, -1.0], [0, 255, 18]),
+        ([-1.0, 2.0], [255, 0, 0]),
+    ],
+)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_fixed_point_rounds_half_up_and_clamps(kernel, weights, expected):
+    source = np.array([[[0, 255, 9], [255, 0, 0]]], np.uint8)
+    whole = (np.array(weights)[:, np.newaxis] * 2**14).astype(np.int32)
+    taps, counts = np.array([[0], [1]]), np.array([2])
+    target = np.empty((1, 1, 3), np.uint8)
+    getattr(fixed_point, kernel)(source, taps, whole, counts, 14, target)
+    assert target[0, 0].tolist() == expected
+
+
+def limits_around(dtype, source_type):
+    """Return floats at, just inside and just beyond every limit, and ties."""
+    info = np.iinfo(dtype)
+    edges = [source_type(info.min), source_type(info.max), source_type(info.max + 1)]
+    values = [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997]
+    values += [f * edge for edge in edges for f in (source_type(2), source_type(-1))]
+    for edge in edges:
+        values += [edge, edge - source_type(0.5), edge + source_type(0.5)]
+        values += [np.nextafter(edge, source_type(end)) for end in (-np.inf, np.inf)]
+    values += [np.finfo(source_type).max, np.finfo(source_type).min, 7.3, 99.9]
+    return np.array(values, source_type)
+
+
+@pytest.mark.parametrize("source_type", FLOATS)
+@pytest.mark.parametrize("name", "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split())
+def test_store_integers(name, source_type):
+    dtype = np.dtype(name)
+    info = np.iinfo(dtype)
+    source = limits_around(dtype, source_type)
+    target = np.full(source.size, 55, dtype)
+    misfits = convert.store_integers(
+        source,
+        source_type(info.min),
+        source_type(info.max + 1),
+        dtype.type(info.min),
+        dtype.type(info.max),
+        target,
+    )
+    expected, expected_misfits = naive.store_integers(source, dtype)
+    assert np.array_equal(target, expected), source[target != expected]
+    assert misfits == expected_misfits
