@@ -10,6 +10,7 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
 from upsample_cli.resampler import Resampler
+from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from upsample_cli.files.image import ImageOptions
     from upsample_cli.files.nifti import NiftiSink, NiftiSource
     from upsample_cli.files.nifti_header import NiftiHeader
+
+
+TAP_BYTES = 64
+"""What the plan of an axis takes for each output, in a mode of few taps."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,8 @@ def _prepare(request: Request, source: "Source") -> Job:
     dtype_out = dtype_in if request.dtype is None else _dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
         image_mode = mode_for_dtype(image_mode, dtype_out)
+    # Taps and weights are arrays too, as long as the axes.
+    check_memory(f"--{request.target.kind}", sum(axis.size_out for axis in axes) * TAP_BYTES)
     try:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
     except TypeError as error:
@@ -211,7 +218,7 @@ def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
     sizes = tuple(reversed(source.shape))
     spacing = None
     if source.kind == "volume":
-        spacing = source.header.grid.spacing
+        spacing = source.header.spacing
     try:
         axes = request.target.axes(sizes, spacing, method, recompute=request.recompute_scale_factor)
     except ValueError as error:

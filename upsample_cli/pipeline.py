@@ -1,6 +1,7 @@
 """One file: reader → plan → kernels → writer, slab by slab."""
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -214,8 +215,10 @@ def _run_image(
     if has_alpha and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
+    # Some formats go back to fill in their header, which a pipe cannot do.
+    file = io.BytesIO() if output.name == "-" else files[0]
     job.warnings += write_image(
-        files[0],
+        file,
         _image_format(output.suffix),
         job.image_mode,
         result,
@@ -223,6 +226,8 @@ def _run_image(
         request.image,
         name=output.name,
     )
+    if isinstance(file, io.BytesIO):
+        files[0].write(file.getbuffer())
     _warn_of_losses(job, misfits)
 
 

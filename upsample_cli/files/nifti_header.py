@@ -140,6 +140,17 @@ class NiftiHeader:
         return Grid(self.spatial, self.affine)
 
     @property
+    def spacing(self) -> tuple[float, ...]:
+        """The distance between voxels: pixdim where the affine agrees, else the affine's.
+
+        The two differ in the last digits, and a spacing that was asked for is to be met exactly.
+        """
+        return tuple(
+            size if abs(size - length) <= 1e-4 * length else length
+            for size, length in zip(self.voxel_sizes, self.grid.spacing, strict=False)
+        )
+
+    @property
     def unit(self) -> str:
         """The unit of the voxel sizes, or nothing if the header does not say."""
         return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
@@ -182,7 +193,7 @@ class NiftiHeader:
             "shape": list(self.shape),
             "dtype": dtype.name + (f" × {channels}" if channels > 1 else ""),
             "byte_order": "little" if self.fields.endianness == "<" else "big",
-            "spacing": [_rounded(length) for length in self.grid.spacing],
+            "spacing": [_rounded(length) for length in self.spacing],
             "unit": self.unit or "unknown",
             "orientation": self.orientation,
             "slope": _rounded(self.fields["scl_slope"]),
@@ -373,7 +384,7 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
     if qcode > 0 and scode > 0 and header.qform is not None:
         corners = _corners(header.grid.shape)
         apart = np.abs((header.qform - header.sform) @ corners).max()
-        smallest = min(header.grid.spacing)
+        smallest = min(header.spacing)
         if apart > 1e-2 * smallest:
             return [
                 f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit}"

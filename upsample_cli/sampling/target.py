@@ -8,8 +8,8 @@ from typing import Literal
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import Method
 
-LARGEST_AXIS = 2**40
-"""An axis beyond this is a slip of the keyboard, and its coordinates would lose precision."""
+LARGEST_AXIS = 2**31 - 1
+"""The longest axis of an output; NIfTI-1 holds far less, and images do too."""
 
 
 def axis_from_size(size_in: int, size_out: int, method: Method) -> AxisMap:

@@ -1,0 +1,103 @@
+"""What the tests of files and commands share."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from upsample_cli import pipeline
+from upsample_cli.files.image import ImageOptions
+from upsample_cli.job import Request
+from upsample_cli.sampling.target import Target
+
+SAMPLES = Path(__file__).parent.parent / "sample_data"
+TIMEOUT = 120
+"""Seconds after which a command is taken to hang; nothing here needs more than a few."""
+
+
+@contextmanager
+def no_progress(_total):
+    yield lambda _done: None
+
+
+def as_target(**wanted):
+    """Return the target of ``scale=``, ``size=`` or ``spacing=``: a number, or one per axis."""
+    ((kind, values),) = wanted.items()
+    return Target(kind, tuple(values) if isinstance(values, (tuple, list)) else (values,))
+
+
+def resample_file(source, output, *, image=None, **options):
+    """Run a resample in this process."""
+    wanted = {key: options.pop(key) for key in ("scale", "size", "spacing") if key in options}
+    request = Request(target=as_target(**wanted), image=image or ImageOptions(), **options)
+    return pipeline.resample(request, str(source), str(output), no_progress)
+
+
+@pytest.fixture
+def resample():
+    """``resample(source, output, scale=2, mode="cubic", …)`` in this process → Summary."""
+    return resample_file
+
+
+@pytest.fixture
+def samples():
+    """Return the folder of sample data."""
+    return SAMPLES
+
+
+def command_line(*arguments):
+    """Return what starts the command as a process of its own."""
+    return [sys.executable, "-m", "upsample_cli", *map(str, arguments)]
+
+
+def environment(**changes):
+    """Return an environment in which output does not depend on who runs the tests."""
+    return os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"} | changes
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """``cli("resample", …)`` as a real process → CompletedProcess: stdout bytes, stderr text."""
+
+    def run(*arguments, stdin=b"", stdout=subprocess.PIPE, env=None, cwd=tmp_path, **options):
+        source = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        done = subprocess.run(
+            command_line(*arguments),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=environment(**(env or {})),
+            cwd=cwd,
+            timeout=TIMEOUT,
+            check=False,
+            **source,
+            **options,
+        )
+        done.stderr = done.stderr.decode()
+        return done
+
+    return run
+
+
+def snapshot(folder):
+    """Return every entry of a folder: what a link points to, what a file holds, hidden ones too."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path)
+        if path.is_symlink()
+        else path.read_bytes()
+        if path.is_file()
+        else None
+        for path in Path(folder).rglob("*")
+    }
+
+
+@pytest.fixture
+def holds_only(tmp_path):
+    """``holds_only("a.nii", …)`` asserts that the folder has no other entry, hidden or not."""
+
+    def check(*names, folder=tmp_path):
+        assert sorted(entry.name for entry in Path(folder).iterdir()) == sorted(names)
+
+    return check
