@@ -247,7 +247,7 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 
 def _prepare_header(job: Job, source: "NiftiSource") -> None:
-    from upsample_cli.files.nifti_header import resampled_header
+    from upsample_cli.files.nifti_resampled import resampled_header
 
     x_first = job.axes[::-1]
     job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
@@ -260,6 +260,7 @@ def _prepare_header(job: Job, source: "NiftiSource") -> None:
 
 
 def _add_hints(job: Job) -> None:
+    _add_axes_hint(job)
     shrinks = any(axis.step > 1 + 1e-6 for axis in job.axes)
     mode = job.method.mode
     if shrinks and mode.allows_antialias and not job.method.antialias:
@@ -269,4 +270,14 @@ def _add_hints(job: Job) -> None:
         job.hints.append(
             f"nearest reads up to {furthest:.3g} voxels beside the place that the output gives; "
             "nearest-exact reads the nearest"
+        )
+
+
+def _add_axes_hint(job: Job) -> None:
+    """Say which axes a lone number was taken to mean, since an array has no header."""
+    was_said = len(job.request.target.values) > 1 or job.request.mode in DIMENSION_BOUND
+    if job.source.kind == "array" and len(job.source.full_shape) > len(job.axes) and not was_said:
+        job.hints.append(
+            f"the last {len(job.axes)} of {len(job.source.full_shape)} axes are resampled; "
+            "one number per axis says otherwise, such as 2x2 for a stack of images"
         )

@@ -204,7 +204,7 @@ def _run_image(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
     from upsample_cli.alpha import weigh_colours
-    from upsample_cli.files.image import write_image
+    from upsample_cli.files.image_writing import write_image
 
     request, source, resampler = job.request, job.source, job.resampler
     assert source.kind == "image"

@@ -1,4 +1,4 @@
-"""Images through Pillow, read and written without losing what they carry."""
+"""Images read through Pillow, without losing what they carry."""
 
 import io
 import re
@@ -28,7 +28,6 @@ from upsample_cli.files.image_formats import (
     IMAGE_FORMATS,
     PIXEL_MODES,
     Transparency,
-    check_can_write,
     format_of_content,
 )
 from upsample_cli.files.image_metadata import (
@@ -36,12 +35,8 @@ from upsample_cli.files.image_metadata import (
     kept_png_chunks,
     picture_exif,
     read_metadata,
-    save_options,
 )
 
-PNG_LEVEL = 4
-"""Beyond this level a photograph takes 40 % longer for each 2 % that it shrinks."""
-JPEG_QUALITY = 92
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
 
@@ -66,9 +61,6 @@ class ImageOptions:
 
 
 CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16")
-DEFLATE_TIFF = "tiff_adobe_deflate"
-LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", DEFLATE_TIFF, "zstd", "lzma")
-BILEVEL_TIFF = ("group3", "group4", "tiff_ccitt")
 TIFF_SIGNED = 2
 BYTE_BITS = 8
 
@@ -234,10 +226,11 @@ def _decoding(name: str, format: str) -> Iterator[None]:
         pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
         raise _too_large(name, pixels) from error
     except Exception as error:  # Pillow lets whatever a broken file provokes pass through
-        raise FileError(name, f"cannot decode this {format}: {_reason(error)}") from error
+        raise FileError(name, f"cannot decode this {format}: {reason_of(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return Pillow's words for what went wrong, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -388,101 +381,3 @@ def _to_array(image: Image.Image, mode: str) -> NDArray[Any]:
         box = (0, top, image.width, top + len(strip))
         strip[...] = np.asarray(image.crop(box)).reshape(strip.shape)
     return pixels
-
-
-def write_image(
-    file: BinaryIO,
-    format: str,
-    mode: str,
-    pixels: NDArray[Any],
-    source: ImageSource,
-    options: ImageOptions,
-    *,
-    name: str = "output",
-) -> list[str]:
-    """Write pixels as an image, with the metadata of the image that they came from.
-
-    The resolution (DPI) stays what it was. The bytes depend on the arguments alone.
-
-    Parameters
-    ----------
-    file
-        Seekable, at its start.
-    format, mode
-        Pillow's names, as `check_can_write` allows.
-    pixels
-        (height, width, channels), of the dtype in `PIXEL_MODES`.
-    source
-        Gives the metadata, palette, transparent colour and encoding.
-    options
-        The quality.
-    name
-        What messages call the file.
-
-    Returns
-    -------
-    list of str
-        One line for each kind of metadata that the format cannot hold.
-
-    Raises
-    ------
-    FileError
-        The format has no place for an image of this size. An error of the file system is raised
-        as it is.
-    """
-    check_can_write(format, mode, name, source.transparency)
-    held, lost = save_options(source.metadata, format)
-    image = _from_array(mode, pixels, source)
-    settings = _encoding(format, mode, source, options) | held
-    try:
-        image.save(file, format, **settings)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise FileError(name, f"cannot encode this {format}: {_reason(error)}") from error
-    return [f"{name}: {format} holds no {part}; it was dropped" for part in lost]
-
-
-def _encoding(format: str, mode: str, source: ImageSource, options: ImageOptions) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    if source.transparency is not None and mode not in ("LA", "RGBA"):
-        key = source.transparency
-        settings["transparency"] = min(key, 1) if mode == "1" and isinstance(key, int) else key
-    if format == "PNG":
-        settings["compress_level"] = PNG_LEVEL
-    elif format == "JPEG":
-        settings["quality"] = _quality(options) or JPEG_QUALITY
-        settings["subsampling"] = max(source.sampling, 0)
-        settings["progressive"] = source.progressive
-    elif format == "WEBP":
-        quality = _quality(options)
-        settings |= {"quality": quality} if quality else {"lossless": True, "exact": True}
-    elif format == "TIFF":
-        settings["compression"] = _tiff_compression(mode, source.compression)
-    elif format == "GIF":
-        settings["optimize"] = False  # it would renumber the palette
-    return settings
-
-
-def _quality(options: ImageOptions) -> int | None:
-    if options.quality is not None and not 1 <= options.quality <= 100:
-        raise RequestError("--quality", f"{options.quality} is out of range", "give 1 to 100")
-    return options.quality
-
-
-def _tiff_compression(mode: str, before: str) -> str:
-    lossless = LOSSLESS_TIFF + (BILEVEL_TIFF if mode == "1" else ())
-    return before if before in lossless else DEFLATE_TIFF
-
-
-def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
-    height, width, _ = pixels.shape
-    if mode == "1":
-        pixels = np.packbits(pixels[:, :, 0], axis=1)
-    data = np.ascontiguousarray(pixels)
-    image = Image.frombuffer(mode, (width, height), data, "raw", mode, 0, 1)
-    if mode == "P":
-        # An index past the palette's end is black to Pillow, and would not fit a short palette.
-        size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
-        image.putpalette(source.palette.ljust(size, b"\0"))
-    return image

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError
-from upsample_cli.files.nifti_header import NiftiHeader, place_voxels, read_header
+from upsample_cli.files.nifti_header import NiftiHeader, read_header
+from upsample_cli.files.nifti_resampled import place_voxels
 from upsample_cli.files.streams import ForwardReader, GzipWriter, bytes_of, open_input
 
 Array = NDArray[Any]

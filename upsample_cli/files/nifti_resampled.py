@@ -1,0 +1,149 @@
+"""What the header of a NIfTI file must say after a resample."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.errors import RequestError
+from upsample_cli.files.nifti_header import ELEMENTS, PAIR_MAGIC, SINGLE_MAGIC, NiftiHeader
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.grid import resampled_affine
+
+LARGEST_DIM_NIFTI1 = 32767
+AFNI_EXTENSION = 4
+
+
+def resampled_header(
+    header: NiftiHeader, axes: Sequence[AxisMap], dtype: np.dtype[Any]
+) -> tuple[NiftiHeader, list[str]]:
+    """Return the header of the resampled volume, and what a user should know about it.
+
+    Parameters
+    ----------
+    header
+        The input's header; it stays as it is.
+    axes
+        One map per spatial axis, x first.
+    dtype
+        The output's native dtype, of one channel.
+
+    Raises
+    ------
+    RequestError
+        If NIfTI-1 cannot hold the new dimensions.
+    """
+    fields = header.fields.copy()
+    new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
+    _set_dimensions(fields, axes, header.name)
+    if max(header.codes) > 0:
+        _set_forms(header, fields, axes)
+    _set_datatype(fields, header, dtype)
+    slice_axis = int(fields["dim_info"]) >> 4 & 3 or 3
+    if slice_axis <= len(axes) and not axes[slice_axis - 1].is_copy:
+        for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
+            fields[field] = 0
+    warnings = [*_form_warnings(header), *_drop_afni(new)]
+    return new, warnings
+
+
+def _set_dimensions(fields: Any, axes: Sequence[AxisMap], name: str) -> None:
+    largest = max(axis.size_out for axis in axes)
+    if largest > LARGEST_DIM_NIFTI1 and not isinstance(fields, nib.Nifti2Header):
+        raise RequestError(
+            name,
+            f"{largest} voxels along an axis do not fit in NIfTI-1, whose limit is "
+            f"{LARGEST_DIM_NIFTI1}",
+            "convert it to NIfTI-2 first",
+        )
+    for index, axis in enumerate(axes, start=1):
+        fields["dim"][index] = axis.size_out
+        fields["pixdim"][index] = float(fields["pixdim"][index]) * axis.step
+
+
+def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
+    if header.qform is not None:
+        offset = resampled_affine(header.qform, axes)[:3, 3]
+        for field, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), offset, strict=True):
+            fields[field] = value
+    if np.isfinite(header.sform).all():
+        rows = resampled_affine(header.sform, axes)
+        for field, row in zip(("srow_x", "srow_y", "srow_z"), rows[:3], strict=True):
+            fields[field] = row
+
+
+def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+    channels = header.element[1]
+    wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
+    codes = {element: code for code, element in ELEMENTS.items()}
+    if wanted not in codes:
+        known = ", ".join(np.dtype(name).name for name, count in codes if count == 1)
+        raise RequestError(
+            "--dtype", f"NIfTI cannot hold {dtype.name} in this volume", f"use one of {known}"
+        )
+    fields["datatype"] = codes[wanted]
+    fields["bitpix"] = dtype.itemsize * 8 * channels
+
+
+def _form_warnings(header: NiftiHeader) -> list[str]:
+    qcode, scode = header.codes
+    if qcode <= 0 and scode <= 0:
+        return [f"{header.name}: neither qform nor sform is set; only the voxel size changes"]
+    if qcode > 0 and scode > 0 and header.qform is not None:
+        corners = _corners(header.grid.shape)
+        apart = np.abs((header.qform - header.sform) @ corners).max()
+        smallest = min(header.spacing)
+        if apart > 1e-2 * smallest:
+            return [
+                f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit}"
+                f"(codes {qcode} and {scode}); each is kept and updated on its own"
+            ]
+    return []
+
+
+def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
+    ends = [(-0.5, n - 0.5) for n in (*shape, 1, 1)[:3]]
+    grid = np.meshgrid(*ends, indexing="ij")
+    return np.stack([*(axis.ravel() for axis in grid), np.ones(8)])
+
+
+def _drop_afni(header: NiftiHeader) -> list[str]:
+    """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
+    flag, rest = header.extensions[:4], header.extensions[4:]
+    if not flag[:1].strip(b"\x00"):
+        return []
+    order: Literal["little", "big"] = "little" if header.fields.endianness == "<" else "big"
+    kept, position, found = [], 0, False
+    while position + 8 <= len(rest):
+        size = int.from_bytes(rest[position : position + 4], order)
+        code = int.from_bytes(rest[position + 4 : position + 8], order)
+        if size < 8 or position + size > len(rest):
+            break
+        if code == AFNI_EXTENSION:
+            found = True
+        else:
+            kept.append(rest[position : position + size])
+        position += size
+    if not found:
+        return []
+    rest = b"".join([*kept, rest[position:]])
+    body = rest if rest.strip(b"\x00") else b""
+    header.extensions = (flag if body else bytes(4)) + body
+    if not header.is_pair:
+        place_voxels(header, is_pair=False)
+    return [f"{header.name}: its AFNI extension describes the old grid; it was dropped"]
+
+
+def place_voxels(header: NiftiHeader, *, is_pair: bool) -> None:
+    """Make the header that of a single file or of a pair, and put the voxels right after it."""
+    size = header.fields.template_dtype.itemsize
+    header.is_pair = is_pair
+    header.fields["magic"] = (PAIR_MAGIC if is_pair else SINGLE_MAGIC)[size]
+    if is_pair:
+        header.fields["vox_offset"] = 0
+        return
+    header.extensions = header.extensions or bytes(4)
+    header.extensions += bytes(-(size + len(header.extensions)) % 16)
+    header.fields["vox_offset"] = size + len(header.extensions)
