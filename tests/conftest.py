@@ -55,7 +55,8 @@ def command_line(*arguments):
 
 def environment(**changes):
     """Return an environment in which output does not depend on who runs the tests."""
-    return os.environ | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"} | changes
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return inherited | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"} | changes
 
 
 @pytest.fixture

@@ -31,9 +31,7 @@ def fma(a, b, c):
         return near
     bits = np.dtype(f"u{near.itemsize}")
     candidates = [np.nextafter(near, dtype(end)) for end in (-np.inf, near, np.inf)]
-    return min(
-        candidates, key=lambda f: (abs(Fraction(float(f)) - exact), int(f.view(bits)) & 1)
-    )
+    return min(candidates, key=lambda f: (abs(Fraction(float(f)) - exact), int(f.view(bits)) & 1))
 
 
 def weighted_sums(source, taps, weights, counts):

@@ -3,10 +3,10 @@
 import math
 import warnings
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli.arithmetic import (
     EXACT_FLOAT64,
     Copying,
@@ -19,9 +19,9 @@ from upsample_cli.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 
-INTEGERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
-FLOATS = "float16 float32 float64".split()
-COMPLEX = "complex64 complex128".split()
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+FLOATS = ["float16", "float32", "float64"]
+COMPLEX = ["complex64", "complex128"]
 
 
 def resample(values, size, mode, dtype_out=None, antialias=False):

@@ -2,10 +2,10 @@
 
 from fractions import Fraction
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli.sampling.axis import AxisMap, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.modes import MODES, Method

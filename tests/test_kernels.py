@@ -1,12 +1,13 @@
 """Every kernel against its plain-loop reference."""
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli.kernels import convert, fixed_point, separable
 
 FLOATS = [np.float32, np.float64]
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 KERNELS = ["along_rows", "across_rows"]
 
 SHAPES = [
@@ -102,8 +103,7 @@ def test_fixed_point_sums(shape, precision, ragged):
     blocks, size_in, size_out, length, width = shape
     source = naive.pseudo_random((blocks, size_in, length), np.uint8, 4)
     taps, weights, counts = plan(size_in, size_out, width, np.float64, ragged)
-    unit = 2.0 ** (precision if precision == 14 else 14)
-    weights = np.nan_to_num(weights * unit, nan=999).astype(np.int32)
+    weights = np.nan_to_num(weights * 2.0**14, nan=999).astype(np.int32)
     expected = naive.fixed_point_sums(source, taps, weights, counts, precision)
     for name in KERNELS:
         target = np.full((blocks, size_out, length), 77, np.uint8)
@@ -144,7 +144,9 @@ def limits_around(dtype, source_type):
 
 
 @pytest.mark.parametrize("source_type", FLOATS)
-@pytest.mark.parametrize("name", "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split())
+@pytest.mark.parametrize(
+    "name", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+)
 def test_store_integers(name, source_type):
     dtype = np.dtype(name)
     info = np.iinfo(dtype)

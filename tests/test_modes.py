@@ -1,9 +1,9 @@
 """The table of modes: weight functions, tap weights, and what each mode allows."""
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 
 FILTERED = [mode for mode in MODES.values() if mode.filter is not None]
@@ -49,7 +49,9 @@ def test_filter_is_the_formula(mode):
     np.testing.assert_allclose(mode.filter(x), expected, atol=1e-14)
 
 
-@pytest.mark.parametrize(("name", "error"), [("linear", 1e-15), ("cubic", 1e-15), ("lanczos", 0.02)])
+@pytest.mark.parametrize(
+    ("name", "error"), [("linear", 1e-15), ("cubic", 1e-15), ("lanczos", 0.02)]
+)
 def test_filter_is_a_partition_of_unity(name, error):
     mode = MODES[name]
     total = sum(mode.filter(FRACTIONS + k) for k in range(-4, 4))

@@ -113,7 +113,7 @@ def test_the_sform_keeps_its_shear(resampled, version, order):
     before, after, _ = resampled(version=version, order=order)
     stored = sform_affine(before.fields)
     columns = stored[:3, :3] / np.linalg.norm(stored[:3, :3], axis=0)
-    assert abs(columns[:, 0] @ columns[:, 2]) > 0.05
+    assert np.abs(columns.T @ columns - np.eye(3)).max() > 0.1
     expected = (stored @ TO_INPUT).astype(floats(version))
     assert np.array_equal(sform_affine(after.fields).astype(floats(version)), expected)
 
@@ -247,7 +247,7 @@ def test_extensions_are_kept_byte_for_byte(resampled, version, order, suffix):
     )
     assert after.extensions[: 4 + len(content)] == b"\1\xab\xcd\xef" + content
     assert not after.extensions[4 + len(content) :].strip(b"\0")
-    assert not any("extension" in warning for warning in warned)
+    assert not any("AFNI" in warning for warning in warned)
     assert np.array_equal(after.voxels[:, :, 0].shape, SIZE[:2])
 
 

@@ -1,9 +1,9 @@
 """An array in memory: the same bits in slabs, in groups, and on any number of threads."""
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli import resampler as module
 from upsample_cli.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
@@ -58,7 +58,9 @@ def test_whole_is_the_formula(method, dtype):
     source = naive.pseudo_random((2, *SHAPE, 3), dtype, 2)
     for size in SIZES:
         result, misfits = run(make(method, size, dtype), source)
-        expected = naive.interpolate(np.moveaxis(source, -1, 1), size, *method[:1], None, *method[1:])
+        expected = naive.interpolate(
+            np.moveaxis(source, -1, 1), size, *method[:1], None, *method[1:]
+        )
         error = 1e-5 if dtype == "float32" else 1e-13
         np.testing.assert_allclose(np.moveaxis(result, -1, 1), expected, atol=error * 255)
         assert misfits == 0

@@ -1,11 +1,11 @@
 """The fused multiply-add against exact fractions."""
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import naive
 from upsample_cli.sampling.rounding import fused_multiply_add
 
 LARGEST = {np.float32: 2.0**30, np.float64: 2.0**200}

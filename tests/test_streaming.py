@@ -2,10 +2,10 @@
 
 import tracemalloc
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from upsample_cli import streaming
 from upsample_cli.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
