@@ -21,7 +21,7 @@ ALLOWED = {
     "alpha": {"resampler", "sampling", "threads"},
     "functional": {"arithmetic", "resampler", "sampling", "threads"},
     "files": {"errors", "files", "sampling"},
-    "job": {"errors", "files", "resampler", "resources", "sampling", "streaming"},
+    "job": {"arithmetic", "errors", "files", "resampler", "resources", "sampling", "streaming"},
     "pipeline": {"alpha", "errors", "files", "job", "resampler", "resources", "streaming"},
     "report": {"job", "resources", "sampling"},
     "cli": {"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "threads"},

@@ -28,8 +28,6 @@ VOXELS = RNG.integers(-900, 900, (6, 5, 4), "i2")
 PIXELS = RNG.integers(0, 256, (6, 8, 3), np.uint8)
 NOISE = RNG.integers(-30000, 30000, (96, 96, 64), "i2")
 
-IDENTITY_ROWS = {"srow_x": (1.0, 0, 0, 0), "srow_y": (0, 1.0, 0, 0), "srow_z": (0, 0, 1.0, 0)}
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -333,9 +331,9 @@ HEADERS = {
     "sform-flat": {"srow_x": (1.0, 1.0, 0, 0), "srow_y": (1.0, 1.0, 0, 0)},
     "sform-offset-nan": {"srow_x": (1.0, 0, 0, np.nan)},
     "sform-flat-but-for-rounding": {
-        "srow_x": (1.0, 2.0, 3.0, 0),
-        "srow_y": (4.0, 5.0, 6.0, 0),
-        "srow_z": (7.0, 8.0, 9.0, 0),
+        "srow_x": (0.1, 0.2, 0.3, 0),
+        "srow_y": (0.4, 0.5, 0.6, 0),
+        "srow_z": (0.7, 0.8, 0.9, 0),
     },
     "qform-nan": {"quatern_c": np.nan, "sform_code": 0},
     "qform-infinite": {"quatern_c": np.inf, "sform_code": 0},

@@ -223,7 +223,7 @@ def test_nearest_hints_at_nearest_exact(cli, folder):
     done = cli("resample", "in.nii", "out.nii", "--scale", "0.5", "-m", "nearest")
     hint, _summary = done.stderr.splitlines()
     assert "nearest-exact" in hint
-    assert "0.5 voxels" in hint
+    assert "1.5 voxels" in hint
 
 
 def test_saturation_gives_a_warning(cli, folder):

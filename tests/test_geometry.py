@@ -101,7 +101,7 @@ def run(resample, folder, affine, form, options, target, dtype="f4"):
 
 def is_inside(promised, options, step):
     """Tell which voxels have all their weights inside the input."""
-    widens = options.get("antialias") or options["mode"] == "lanczos"
+    widens = options.get("antialias") or options["mode"] in ("area", "lanczos")
     reach = SUPPORT[options["mode"]] * (np.maximum(step, 1) if widens else 1)
     above = promised >= reach - 1 - TIGHT
     below = promised <= np.array(SHAPE) - reach + TIGHT

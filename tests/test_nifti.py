@@ -154,7 +154,7 @@ def test_nibabel_writes_what_is_read(tmp_path, resample):
         np.testing.assert_array_equal(after.header.get_zooms(), (1, 1.5, 2))
 
 
-@pytest.mark.parametrize(("suffix", "warns"), [(".nii", 0), (".nii.gz", 1), (".hdr.gz", 1)])
+@pytest.mark.parametrize(("suffix", "warns"), [(".nii", 1), (".nii.gz", 1), (".hdr.gz", 1)])
 def test_data_past_the_image_are_not_kept(tmp_path, resample, suffix, warns):
     voxels = random_voxels((7, 6, 5), "i2")
     source = write_volume(tmp_path / f"in{suffix}", voxels, tail=b"past the end", sform_code=0)

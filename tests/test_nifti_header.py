@@ -134,6 +134,7 @@ def test_forms_that_disagree_are_each_updated_and_reported(resampled):
         np.testing.assert_allclose(form(after.fields), wanted, rtol=0, atol=1e-5)
     assert len(warned) == 1
     assert "qform and sform disagree" in warned[0]
+    assert " mm (codes 1 and 2)" in warned[0]
     assert "in.nii" in warned[0]
 
 

@@ -146,6 +146,21 @@ class FixedPoint(Arithmetic):
         return store(block, target)
 
 
+def is_fixed_point(
+    method: Method, dtype_in: np.dtype[Any], dtype_out: np.dtype[Any], dimensions: int
+) -> bool:
+    """Whether PyTorch computes such data, uint8 images, in whole numbers."""
+    is_image = dtype_in == dtype_out == np.uint8 and dimensions == 2
+    return is_image and method.mode.blurs and method.mode.name != "area"
+
+
+def copied_where_equal(axes: list[AxisMap]) -> list[AxisMap]:
+    """Copy each axis whose size stays, whatever its scale factor: PyTorch's fixed-point rule."""
+    return [
+        AxisMap.copied(axis.size_in) if axis.size_in == axis.size_out else axis for axis in axes
+    ]
+
+
 def choose_arithmetic(
     axes: list[AxisMap], method: Method, dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]
 ) -> Arithmetic:
@@ -160,7 +175,7 @@ def choose_arithmetic(
     is_double = dtype_in in (np.float64, np.complex128)
     if not method.mode.blurs:
         return Copying(method, np.float64 if is_double else np.float32, dtype_in)
-    if dtype_in == dtype_out == np.uint8 and len(axes) == 2 and method.mode.name != "area":
+    if is_fixed_point(method, dtype_in, dtype_out, len(axes)):
         return FixedPoint(method, np.float64)
     if is_double or (dtype_in.kind in "iu" and dtype_in.itemsize >= 4):
         return Floating(method, np.float64, np.float64)

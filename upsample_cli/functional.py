@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.arithmetic import check_dtypes
+from upsample_cli.arithmetic import check_dtypes, copied_where_equal, is_fixed_point
 from upsample_cli.resampler import Resampler, resample_array
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method, Mode
@@ -80,6 +80,8 @@ def interpolate(
     method = _method(mode, spatial, align_corners, antialias)
     _check_input(array, method.mode)
     axes = _axes(array.shape[2:], size, scale_factor, bool(recompute_scale_factor), method)
+    if is_fixed_point(method, array.dtype, array.dtype, spatial):
+        axes = copied_where_equal(axes)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     resampler = Resampler(axes, method, native.dtype)
     items = np.ascontiguousarray(native).reshape(-1, *array.shape[2:], 1)

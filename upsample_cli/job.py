@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from upsample_cli.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
@@ -79,6 +80,11 @@ class Job:
     image_mode: str = ""
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+
+    @property
+    def element_name(self) -> str:
+        """What people call an element of such data."""
+        return {"image": "pixel", "volume": "voxel", "array": "element"}[self.source.kind]
 
     @property
     def output_bytes(self) -> int:
@@ -164,6 +170,9 @@ def _prepare(request: Request, source: "Source") -> Job:
     dtype_out = dtype_in if request.dtype is None else _dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
         image_mode = mode_for_dtype(image_mode, dtype_out)
+    is_scaled = request.target.kind == "scale"
+    if is_scaled and is_fixed_point(method, dtype_in, dtype_out, dimensions):
+        axes = copied_where_equal(axes)
     # Taps and weights are arrays too, as long as the axes.
     check_memory(f"--{request.target.kind}", sum(axis.size_out for axis in axes) * TAP_BYTES)
     try:
@@ -262,13 +271,15 @@ def _prepare_header(job: Job, source: "NiftiSource") -> None:
 def _add_hints(job: Job) -> None:
     _add_axes_hint(job)
     shrinks = any(axis.step > 1 + 1e-6 for axis in job.axes)
-    mode = job.method.mode
+    mode, name = job.method.mode, job.element_name
     if shrinks and mode.allows_antialias and not job.method.antialias:
-        job.hints.append("shrinking without --antialias skips voxels; --antialias weighs them all")
-    if shrinks and mode.name == "nearest":
-        furthest = max(axis.step - 1 for axis in job.axes) / 2
         job.hints.append(
-            f"nearest reads up to {furthest:.3g} voxels beside the place that the output gives; "
+            f"shrinking without --antialias skips {job.element_name}s; --antialias weighs them all"
+        )
+    if shrinks and mode.name == "nearest":
+        furthest = max(axis.step + 1 for axis in job.axes) / 2
+        job.hints.append(
+            f"nearest reads up to {furthest:.3g} {name}s beside where the output says; "
             "nearest-exact reads the nearest"
         )
 

@@ -18,6 +18,7 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES, output_suffix
 from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import check_can_write, format_of_suffix
+from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.resampler import resample_array
 from upsample_cli.resources import check_disk, check_memory
@@ -96,7 +97,7 @@ def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
 
 def _check_output(input_name: str, output_name: str, *, force: bool) -> None:
     if output_name == "-":
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():
             raise RequestError("-", "standard output is a terminal", "redirect it into a file")
         return
     with contextlib.suppress(OSError, ValueError):
@@ -146,9 +147,8 @@ def _file_names(output: Destination) -> list[str]:
 def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
     """Open the files that make up one output; they appear together, or not at all."""
     if names == ["-"]:
-        with _named_write_errors("-"):
-            yield [sys.stdout.buffer]
-            sys.stdout.buffer.flush()
+        with _named_write_errors("-"), standard_output() as stream:
+            yield [stream]
         return
     with contextlib.ExitStack() as stack:
         atomic = []

@@ -170,7 +170,6 @@ def _summed(
             tasks = [
                 partial(_add_tap, plane, outer, o, index - int(first[o]), sums[o])
                 for o in open_outputs
-                if index <= last[o]
             ]
             run_all(tasks, threads)
             while done < outer.size_out and last[done] == index:

@@ -1,6 +1,5 @@
 """Registers the commands, and turns what ends them into one line and an exit code."""
 
-import contextlib
 import signal
 import sys
 from types import FrameType
@@ -16,7 +15,7 @@ from upsample_cli.cli.info import info
 from upsample_cli.cli.resample import resample
 from upsample_cli.errors import UpsampleError
 
-INTERRUPTED = 128 + signal.SIGINT
+WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 FAILED = 1
 
 app = typer.Typer(
@@ -44,18 +43,20 @@ def upsample_cli(
     """Resample images and medical volumes with PyTorch's numbers and a true header."""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Stopped(BaseException):
+    """A signal arrived that asks to stop; Typer must not take it for its own."""
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 a wrong request, 130 interrupted."""
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, _terminate)
+    for number in WORDS_FOR:
+        # A parent that ignores a signal, as nohup does, wants its children to.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -69,25 +70,17 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        console.error("interrupted; no output was written")
-        return INTERRUPTED
-    except Terminated:
-        console.error("terminated; no output was written")
-        return 128 + signal.SIGTERM
+    except Stopped as stop:
+        number = stop.args[0]
+        console.error(f"{WORDS_FOR[number]}; no output was written")
+        return 128 + number
     except UpsampleError as error:
-        if console.show_tracebacks:
-            raise
         console.error(error)
         return error.exit_code
     except MemoryError:
-        if console.show_tracebacks:
-            raise
         console.error("memory: not enough is free; ask for a smaller output")
         return FAILED
     except Exception as error:
-        if console.show_tracebacks:
-            raise
         console.error(f"internal: {type(error).__name__}: {error}; run with --debug and report it")
         return FAILED
     return result if isinstance(result, int) else 0

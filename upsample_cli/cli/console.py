@@ -2,8 +2,11 @@
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from upsample_cli.errors import FileError, RequestError
 
 PROGRAM = "upsample-cli"
 SECONDS_BEFORE_A_BAR = 1.0
@@ -13,7 +16,9 @@ show_tracebacks = False
 
 
 def error(message: object) -> None:
-    """Print the one line that ends a command."""
+    """Print the one line that ends a command, after the traceback that ``--debug`` asks for."""
+    if show_tracebacks:
+        traceback.print_exc()
     _line(f"error: {message}")
 
 
@@ -34,7 +39,17 @@ def summary(line: str, *, quiet: bool) -> None:
 
 def answer(text: str) -> None:
     """Print to standard output what was asked for."""
-    print(text)
+    from upsample_cli.files.streams import discard_standard_output
+
+    if sys.stdout is None:
+        raise RequestError("-", "there is no standard output", "open it")
+    # A name may hold what the terminal's encoding does not.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        discard_standard_output()
+        raise FileError("-", f"cannot be written ({error.strerror})") from error
 
 
 def progress(quiet: bool) -> Callable[[int], Any]:

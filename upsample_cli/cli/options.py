@@ -59,7 +59,7 @@ Mode = Annotated[
         metavar="MODE",
         help=f"{', '.join(MODES)}; bilinear, trilinear and bicubic are PyTorch's names for data "
         "of that dimension. For labels use nearest-exact; nearest is PyTorch's old rule, and reads "
-        "up to half an output voxel beside the place that the header gives.",
+        "up to half an output voxel and half an input voxel beside where the header says.",
         rich_help_panel=HOW,
     ),
 ]

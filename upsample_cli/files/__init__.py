@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.image_formats import IMAGE_FORMATS, is_image
+from upsample_cli.files.image_formats import IMAGE_FORMATS, format_of_suffix, is_image
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
 
 if TYPE_CHECKING:
@@ -128,6 +128,10 @@ def _check_label(name: str, entry: Format) -> None:
         )
 
 
+def _canonical(suffix: str) -> str:
+    return format_of_suffix(suffix) or suffix.replace(".img", ".hdr")
+
+
 def output_suffix(name: str, format_name: str | None, default: str) -> str:
     """Return the suffix that decides the output's format.
 
@@ -155,6 +159,6 @@ def output_suffix(name: str, format_name: str | None, default: str) -> str:
     wanted = "." + format_name.lower().lstrip(".")
     if wanted not in SUFFIXES:
         raise RequestError("--format", f"{format_name} is unknown", _known_formats())
-    if own and SUFFIXES[own] != SUFFIXES[wanted]:
+    if own and _canonical(own) != _canonical(wanted):
         raise RequestError("--format", f"{format_name} contradicts the name {name}", "drop one")
     return wanted

@@ -278,15 +278,15 @@ def _check_layout(header: NiftiHeader) -> None:
         raise FileError(
             header.name, f"it holds {what}", "convert it to float64, complex128 or an integer type"
         )
-    if header.is_pair:
-        return
-    size = header.fields.template_dtype.itemsize
+    least = 0 if header.is_pair else header.fields.template_dtype.itemsize + 4
     offset = float(header.fields["vox_offset"])
     if offset == 0:
-        header.fields["vox_offset"] = offset = size + 4
-    if not size + 4 <= offset <= LARGEST_EXTENSIONS:
+        header.fields["vox_offset"] = offset = least
+    if not least <= offset <= LARGEST_EXTENSIONS:
         raise FileError(
-            header.name, f"its header puts the voxels at byte {offset:g}", f"at least {size + 4}"
+            header.name,
+            f"its header puts the voxels at byte {offset:g}",
+            f"{least} to {LARGEST_EXTENSIONS} is possible",
         )
 
 

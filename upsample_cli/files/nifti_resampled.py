@@ -97,7 +97,7 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
         smallest = min(header.spacing)
         if apart > 1e-2 * smallest:
             return [
-                f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit}"
+                f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit} "
                 f"(codes {qcode} and {scode}); each is kept and updated on its own"
             ]
     return []

@@ -76,6 +76,36 @@ def _with_full_head(file: io.BufferedReader) -> io.BufferedReader:
     return io.BufferedReader(_HeadThenFile(file.read(HEAD_BYTES), file))
 
 
+@contextlib.contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Open standard output for bytes.
+
+    Raises
+    ------
+    FileError
+        If it cannot take them all; what is left is dropped, so that no one tries again at exit.
+    """
+    if sys.stdout is None:
+        raise RequestError("-", "there is no standard output", "name a file")
+    # Python's own is unbuffered on request, and then drops what a write did not take.
+    file = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
+    try:
+        yield file
+        file.flush()
+    except BaseException:
+        discard_standard_output()
+        raise
+    finally:
+        file.close()
+
+
+def discard_standard_output() -> None:
+    """Send what is still buffered for standard output nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def head_of(file: io.BufferedReader) -> bytes:
     """Return the first bytes of a stream, decompressed, without consuming them."""
     head = file.peek(HEAD_BYTES)
@@ -159,7 +189,8 @@ class ForwardReader:
     def finish(self) -> int:
         """Read to the end, so that a wrong checksum is found; return how many bytes were left."""
         if not self.is_gzip:
-            return 0
+            size = self.largest_possible_size()
+            return 0 if size is None else size - self.position
         left = 0
         with self._named_errors():
             while block := self.file.read(SKIP_BYTES):

@@ -22,9 +22,11 @@ def store_integers(
         value = np.rint(source[n])
         fits = value >= low and value < above
         misfits += not fits
-        # A value that does not fit must not reach the conversion, which has no answer for it.
-        integer = target.dtype.type(value if fits else low)
-        target[n] = integer if value < above else (highest if value >= above else 0)
+        # A value that does not fit must not reach the conversion, which has no answer for it;
+        # 0 stands in, which is what NaN becomes.
+        target[n] = target.dtype.type(value if fits else low * 0)
+        if value >= above:
+            target[n] = highest
         if value < low:
             target[n] = lowest
     return misfits

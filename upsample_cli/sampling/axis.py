@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from upsample_cli.sampling.modes import Floats, Method, Mode
 from upsample_cli.sampling.rounding import fused_multiply_add
 
+EDGE_SLACK = 1e-9
+"""In voxels: an edge that rounding has moved this far past a voxel does not cover it."""
+
 
 @dataclass(frozen=True)
 class AxisMap:
@@ -193,8 +196,14 @@ def _filtered(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
 
 def _area(axis: AxisMap, float_type: type[np.floating]) -> AxisPlan:
     index = np.arange(axis.size_out, dtype=np.int64)
-    first = index * axis.size_in // axis.size_out
-    last = -(-(index + 1) * axis.size_in // axis.size_out)
+    if axis.step == axis.size_in / axis.size_out:
+        first = index * axis.size_in // axis.size_out
+        last = -(-(index + 1) * axis.size_in // axis.size_out)
+    else:
+        edge = axis.start + 0.5 + axis.step * (index - 0.5)
+        first = np.floor(edge + EDGE_SLACK).astype(np.int64)
+        last = np.ceil(edge + axis.step - EDGE_SLACK).astype(np.int64)
+        first, last = np.maximum(first, 0), np.minimum(last, axis.size_in)
     taps, inside = _windows(first, last - first)
     weights = np.where(inside, 1 / (last - first), 0).astype(float_type)
     return AxisPlan(taps, weights, last - first)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from upsample_cli.sampling.axis import AxisMap
 
+FLATTEST = 1e-6
+"""A voxel's volume, relative to its edges' product, that float32 fields cannot tell from 0."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -37,5 +40,9 @@ def resampled_affine(affine: NDArray[np.float64], axes: Sequence[AxisMap]) -> ND
 
 
 def is_usable(affine: NDArray[np.float64]) -> bool:
-    """Whether an affine is finite and gives every voxel a volume."""
-    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0)
+    """Whether an affine is finite and gives every voxel a volume, beyond what rounding leaves."""
+    if not np.isfinite(affine).all():
+        return False
+    edges = affine[:3, :3]
+    box = float(np.prod(np.sqrt((edges**2).sum(axis=0))))
+    return bool(abs(np.linalg.det(edges)) > FLATTEST * box)

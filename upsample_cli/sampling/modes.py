@@ -29,11 +29,11 @@ def cubic_weights(t: Floats) -> list[Floats]:
 
 
 def _cubic_near(x: Floats, a: np.floating) -> Floats:
-    return ((a + 2) * x - (a + 3)) * x * x + 1
+    return fused_multiply_add(a + 2, x, -(a + 3)) * x * x + 1
 
 
 def _cubic_far(x: Floats, a: np.floating) -> Floats:
-    return fused_multiply_add(a * x - 5 * a, x, 8 * a) * x - 4 * a
+    return fused_multiply_add(fused_multiply_add(a, x, -5 * a), x, 8 * a) * x - 4 * a
 
 
 def triangle(x: Floats) -> Floats:

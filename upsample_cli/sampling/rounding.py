@@ -17,9 +17,9 @@ _SPLITTER = 2.0**27 + 1
 def fused_multiply_add(a: Any, b: Any, c: Any) -> Array:
     """Return ``a * b + c`` with a single rounding, in the dtype of ``b`` (float32 or float64).
 
-    float32 goes through float64, which holds the product of two float32 exactly. float64 uses
-    the error-free algorithm of Boldo and Melquiond, "Emulation of a FMA and correctly rounded
-    sums" (2008).
+    float32 goes through float64, which holds the product of two float32 exactly; the sum is
+    rounded to odd, so that rounding it again does not err. float64 uses the error-free algorithm
+    of Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums" (2008).
 
     >>> x = np.float64(1 + 2**-30)
     >>> float(fused_multiply_add(x, x, -1.0)) == 2**-29 + 2**-60
@@ -28,7 +28,7 @@ def fused_multiply_add(a: Any, b: Any, c: Any) -> Array:
     dtype = np.asarray(b).dtype
     a, b, c = (np.asarray(value, np.float64) for value in (a, b, c))
     if dtype == np.float32:
-        return np.asarray(a * b + c, np.float32)
+        return np.asarray(_round_to_odd(a * b, c), np.float32)
     product, product_error = _two_product(a, b)
     low, low_error = _two_sum(c, product_error)
     high, high_error = _two_sum(product, low)

@@ -50,7 +50,7 @@ def axis_from_scale(
     size_out = math.trunc(min(size_in * scale, 2.0 * LARGEST_AXIS))
     if size_out < 1:
         least = f"at least {1 / size_in:.6g}"
-        raise ValueError(f"a scale of {scale:g} leaves no sample of {size_in}; use {least}")
+        raise ValueError(f"a scale of {scale!r} leaves no sample of {size_in}; use {least}")
     if recompute or method.mode.name == "area":
         return axis_from_size(size_in, size_out, method)
     axis_from_size(size_in, size_out, method)
