@@ -1,21 +1,16 @@
 """What the tests of files and commands share."""
 
-import os
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import SAMPLES, TIMEOUT, command_line, environment
 
 from upsample_cli import pipeline
 from upsample_cli.files.image import ImageOptions
 from upsample_cli.job import Request
 from upsample_cli.sampling.target import Target
-
-SAMPLES = Path(__file__).parent.parent / "sample_data"
-TIMEOUT = 120
-"""Seconds after which a command is taken to hang; nothing here needs more than a few."""
 
 
 @contextmanager
@@ -48,17 +43,6 @@ def samples():
     return SAMPLES
 
 
-def command_line(*arguments):
-    """Return what starts the command as a process of its own."""
-    return [sys.executable, "-m", "upsample_cli", *map(str, arguments)]
-
-
-def environment(**changes):
-    """Return an environment in which output does not depend on who runs the tests."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return inherited | {"PYTHONUTF8": "1", "COLUMNS": "100", "NO_COLOR": "1"} | changes
-
-
 @pytest.fixture
 def cli(tmp_path):
     """``cli("resample", …)`` as a real process → CompletedProcess: stdout bytes, stderr text."""
@@ -80,18 +64,6 @@ def cli(tmp_path):
         return done
 
     return run
-
-
-def snapshot(folder):
-    """Return every entry of a folder: what a link points to, what a file holds, hidden ones too."""
-    return {
-        str(path.relative_to(folder)): os.readlink(path)
-        if path.is_symlink()
-        else path.read_bytes()
-        if path.is_file()
-        else None
-        for path in Path(folder).rglob("*")
-    }
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TIMEOUT, command_line, environment, snapshot
 from PIL import Image
+from processes import TIMEOUT, command_line, environment, snapshot
 from volumes import read_bytes, write_bytes, write_volume
 
 from upsample_cli.cli import app

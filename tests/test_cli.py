@@ -15,8 +15,8 @@ import termios
 
 import numpy as np
 import pytest
-from conftest import SAMPLES, TIMEOUT, command_line, environment
 from PIL import Image
+from processes import SAMPLES, TIMEOUT, command_line, environment
 from volumes import read_bytes, read_volume, write_volume
 
 from upsample_cli import __version__, functional

@@ -103,6 +103,8 @@ def is_inside(promised, options, step):
     """Tell which voxels have all their weights inside the input."""
     widens = options.get("antialias") or options["mode"] in ("area", "lanczos")
     reach = SUPPORT[options["mode"]] * (np.maximum(step, 1) if widens else 1)
+    if options["mode"] == "area":  # what it weighs ends at the edges of voxels
+        reach = reach + 0.5
     above = promised >= reach - 1 - TIGHT
     below = promised <= np.array(SHAPE) - reach + TIGHT
     return (above & below).all(axis=-1)

@@ -152,7 +152,9 @@ class ForwardReader:
     def read_rest(self) -> bytes:
         """Return everything up to the end of the file."""
         with self._named_errors():
-            return self.file.read()
+            rest = self.file.read()
+        self.position += len(rest)
+        return rest
 
     def read_array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Read a C-contiguous array.
