@@ -14,7 +14,8 @@ ALLOWED = {
     "threads": set(),
     "sampling": {"sampling"},
     "kernels": {"kernels"},
-    "resources": {"errors"},
+    "resources": {"errors", "text"},
+    "text": set(),
     "arithmetic": {"kernels", "sampling"},
     "resampler": {"arithmetic", "sampling", "threads"},
     "streaming": {"arithmetic", "kernels", "resampler", "sampling", "threads"},
@@ -23,8 +24,11 @@ ALLOWED = {
     "files": {"errors", "files", "sampling"},
     "job": {"arithmetic", "errors", "files", "resampler", "resources", "sampling", "streaming"},
     "pipeline": {"alpha", "errors", "files", "job", "resampler", "resources", "streaming"},
-    "report": {"job", "resources", "sampling"},
-    "cli": {"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "threads"},
+    "report": {"job", "sampling", "text"},
+    "cli": {
+        *{"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
+        "threads",
+    },
     "__main__": {"cli"},
     "__init__": {"", "functional"},
 }

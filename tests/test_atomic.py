@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from upsample_cli.errors import FileError, RequestError
+from upsample_cli.errors import RequestError
 from upsample_cli.files.atomic import TEMPORARY_SUFFIX, AtomicFile, check_destination
 
 WRITER = """
@@ -17,6 +17,13 @@ file = AtomicFile(sys.argv[1])
 file.file.write(b"half")
 print("writing", flush=True)
 sys.stdin.read()
+"""
+
+CLEANER = """
+import sys
+from pathlib import Path
+from upsample_cli.files.atomic import remove_stale
+remove_stale(Path(sys.argv[1]))
 """
 
 
@@ -94,7 +101,7 @@ def test_permissions_are_those_of_the_umask_or_of_what_is_replaced(tmp_path):
         ("missing/out.bin", RequestError, "folder .*missing does not exist"),
         (".", RequestError, "is a folder"),
         (os.devnull, RequestError, "not a regular file; use -"),
-        ("file/out.bin", FileError, "cannot be written"),
+        ("file/out.bin", RequestError, "cannot be written"),
     ],
 )
 def test_where_no_file_can_be_is_refused(tmp_path, name, error, message, force):
@@ -128,3 +135,19 @@ def test_temporary_files_of_other_outputs_are_left_alone(tmp_path):
     stranger.write_bytes(b"")
     write(tmp_path / "out.bin")
     assert stranger.exists()
+
+
+def test_a_file_that_is_being_named_is_not_stale(tmp_path, monkeypatch):
+    path = tmp_path / "out.bin"
+    replace = os.replace
+
+    def replace_while_another_run_starts(source, destination):
+        done = subprocess.run(
+            [sys.executable, "-c", CLEANER, str(path)], check=True, capture_output=True
+        )
+        assert done.stderr == b""
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", replace_while_another_run_starts)
+    write(path, force=True)
+    assert path.read_bytes() == b"new"

@@ -190,7 +190,7 @@ REQUESTS = [
     ("trilinear-array", "in.npy out.npy -x 2 -m trilinear", "in.npy"),
     ("corners-nearest", "in.nii out.nii -x 2 -m nearest --align-corners", "--align-corners"),
     ("corners-area", "in.nii out.nii -x 2 -m area --align-corners", "--align-corners"),
-    ("no-corners-lanczos", "in.nii o.nii -x 2 -m lanczos --no-align-corners", "--align-corners"),
+    ("no-corners-lanczos", "in.nii o.nii -x 2 -m lanczos --no-align-corners", "--no-align-corners"),
     ("antialias-exact", "in.nii out.nii -x 2 -m nearest-exact --antialias", "--antialias"),
     ("antialias-area", "in.nii out.nii -x 2 -m area --antialias", "--antialias"),
     ("lanczos-without", "in.nii out.nii -x 2 -m lanczos --no-antialias", "--no-antialias"),
@@ -433,7 +433,7 @@ def test_a_file_where_a_folder_should_be(folder, process):
 
 
 def test_a_name_that_the_file_system_cannot_hold(folder, here):
-    check_refused(folder, here, f"in.nii {'n' * 300}.nii -x 2", FAILED, "nnn")
+    check_refused(folder, here, f"in.nii {'n' * 300}.nii -x 2", WRONG, "nnn")
 
 
 def test_a_folder_that_takes_no_files(folder, process):

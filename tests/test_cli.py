@@ -448,7 +448,8 @@ def with_a_bar_after(seconds):
     return [
         sys.executable,
         "-c",
-        f"from upsample_cli.cli import app, console; {changed}; app.main()",
+        "from upsample_cli.__main__ import main; from upsample_cli.cli import console; "
+        f"{changed}; main()",
     ]
 
 
@@ -511,3 +512,47 @@ def test_a_volume_in_a_subfolder_is_named_shortly_in_the_summary(cli, folder):
     )
     assert re.fullmatch(expected, summary)
     assert len(read_bytes(folder / "sub" / "out.nii.gz")) == 352 + 81 * 4
+
+
+@pytest.mark.parametrize("name", ["two\nlines.nii", "\x1b[31mred.nii"])
+def test_a_name_cannot_add_lines_or_colours(cli, folder, name):
+    (folder / "in.nii").rename(folder / name)
+    done = cli("resample", name, "out.nii", "-x", 2)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.rstrip("\n").isprintable()
+    shown = cli("info", name).stdout.decode()
+    assert shown.splitlines()[0].isprintable()
+    assert shown.splitlines()[1].startswith("kind")
+
+
+def test_without_standard_error_the_work_is_done_and_data_stay_clean(cli, folder):
+    expected = cli("resample", "in.nii", "-", "-x", 2).stdout
+    done = cli("resample", "in.nii", "-", "-x", 2, preexec_fn=lambda: os.close(2))
+    assert (done.returncode, done.stdout == expected) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("resample in.nii out.nii -x 2 --mode NEAREST", "--mode: 'NEAREST' is not one of"),
+        ("resample", "INPUT: is missing"),
+        ("resample in.nii out.nii -x 2 --foo", "No such option: --foo"),
+        ("resample in.nii out.nii -x 2 --threads 0", "--threads: Input should be greater"),
+        ("resample in.nii out.nii -x 2 -m area --no-align-corners", "--no-align-corners: mode"),
+    ],
+)
+def test_a_usage_error_names_its_option(cli, folder, arguments, message):
+    done = cli(*arguments.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"upsample-cli: error: {message}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_switching_off_what_a_mode_lacks_is_no_error(cli, folder):
+    assert (
+        cli(
+            "resample", "in.nii", "out.nii", *["-x", "2", "-m", "area", "--no-antialias"]
+        ).returncode
+        == 0
+    )

@@ -368,3 +368,9 @@ def test_any_request_is_the_formula(request):
         slack = {"uint8": 2} if len(shape) == 4 else {}
         whole = slack.get(dtype, 0.51) if limits else 0
         np.testing.assert_allclose(result.real, expected, atol=whole + error * 128, rtol=0)
+
+
+def test_a_mask_is_not_lost_silently():
+    masked = np.ma.masked_array(np.zeros((1, 1, 4)), mask=[[[0, 1, 0, 0]]])
+    with pytest.raises(TypeError, match=r"masked array.*filled"):
+        interpolate(masked, size=2)

@@ -17,6 +17,7 @@ from upsample_cli.files.image_formats import (
     IMAGE_FORMATS,
     PIXEL_MODES,
     check_can_write,
+    check_size,
     element_of_mode,
     format_of_suffix,
     is_image,
@@ -799,3 +800,10 @@ def test_an_error_of_the_file_system_passes_through():
     mode, pixels = source.pixels(blurs=True)
     with pytest.raises(OSError, match="No space left"):
         write_image(FullDisk(), "PNG", mode, pixels, source, ImageOptions())
+
+
+@pytest.mark.parametrize(("format", "side"), [("JPEG", 65_501), ("WEBP", 16_384), ("GIF", 65_536)])
+def test_a_side_beyond_the_format_is_refused(format, side):
+    check_size(format, (side - 1, 1), "out.x")
+    with pytest.raises(RequestError, match=rf"out.x: {format} holds at most {side - 1} pixels"):
+        check_size(format, (1, side), "out.x")

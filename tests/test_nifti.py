@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -18,8 +19,9 @@ from volumes import (
 )
 
 from upsample_cli import functional, pipeline, streaming
-from upsample_cli.errors import FileError
+from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import nifti, streams
+from upsample_cli.pipeline import open_outputs
 
 NUMERIC = {code: dtype for code, dtype in DATATYPES.items() if dtype.names is None}
 ENCODINGS = list(itertools.product((1, 2), "<>"))
@@ -287,7 +289,7 @@ def reads(monkeypatch):
 def test_each_byte_is_read_once_and_forward(
     tmp_path, resample, reads, monkeypatch, suffix, options
 ):
-    monkeypatch.setattr(streaming, "SLAB_BYTES", 2**16)
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 2**16)
     voxels = random_voxels((90, 84, 50, 2), "i2")
     source = write_volume(tmp_path / f"in{suffix}", voxels)
     resample(source, tmp_path / "out.nii", **options)
@@ -311,6 +313,7 @@ def test_each_plane_is_asked_for_once(tmp_path, resample, monkeypatch, mode):
 
     monkeypatch.setattr(nifti.NiftiSource, "read", recorded)
     monkeypatch.setattr(pipeline, "planes_per_chunk", lambda *_: (4, 3))
+    monkeypatch.setattr(pipeline, "items_per_group", lambda *_: 1)
     source = write_volume(tmp_path / "in.nii", random_voxels((9, 8, 10, 3), "i2"))
     resample(source, tmp_path / "out.nii", scale=0.7, mode=mode)
     assert asked == [4, 4, 2] * 3
@@ -359,7 +362,9 @@ def test_another_dtype_rounds_half_to_even_saturates_and_counts(
     stored = read_volume(tmp_path / "out.nii").voxels.ravel()
     assert np.array_equal(stored, np.array(expected, "f4").astype(dtype))
     assert summary.warnings == (
-        [f"{lost} values do not fit in {dtype} and were saturated"] if lost else []
+        [f"{lost} values do not fit in {dtype}: they were saturated, and NaN became 0"]
+        if lost
+        else []
     )
 
 
@@ -373,3 +378,41 @@ def test_colours_with_extensions_and_items(tmp_path, resample, suffix):
     for name in RGB.names:
         expected = interpolated(voxels[name].copy(), size=(8, 9, 10))
         assert np.array_equal(after.voxels[name], expected)
+
+
+@pytest.mark.parametrize("suffix", [".HDR", ".hdr"])
+def test_a_pair_is_found_in_the_case_of_its_name(tmp_path, resample, suffix):
+    voxels = random_voxels((4, 5, 3), "i2")
+    lower = write_volume(tmp_path / "in.hdr", voxels, sform_code=0)
+    source, image = tmp_path / f"up{suffix}", ".IMG" if suffix == ".HDR" else ".img"
+    lower.rename(source)
+    lower.with_suffix(".img").rename(source.with_suffix(image))
+    resample(source, tmp_path / f"out{suffix}", scale=1)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {source.name, f"up{image}", f"out{suffix}", f"out{image}"}
+
+
+def test_a_pair_appears_whole_or_not_at_all(tmp_path):
+    names = [str(tmp_path / "out.hdr"), str(tmp_path / "out.img")]
+    with pytest.raises(RequestError, match=r"out\.hdr: exists"), open_outputs(names, force=False):
+        Path(names[0]).write_bytes(b"theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.hdr"]
+
+
+def test_a_slice_needs_no_spacing_across_it(tmp_path, resample):
+    voxels = random_voxels((6, 5), "f4")
+    source = write_volume(tmp_path / "in.nii", voxels, sform_code=0, pixdim=(1, 2, 3) + (0,) * 5)
+    resample(source, tmp_path / "out.nii", scale=2)
+    assert read_volume(tmp_path / "out.nii").fields["pixdim"][1:4] == (1, 1.5, 0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_small_items_are_read_in_groups_with_the_same_bits(
+    tmp_path, resample, threads, monkeypatch
+):
+    voxels = random_voxels((6, 5, 4, 7), "f4")
+    source = write_volume(tmp_path / "in.nii", voxels, sform_code=0)
+    resample(source, tmp_path / "grouped.nii", scale=1.7, threads=threads)
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 1)
+    resample(source, tmp_path / "single.nii", scale=1.7, threads=threads)
+    assert (tmp_path / "grouped.nii").read_bytes() == (tmp_path / "single.nii").read_bytes()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from upsample_cli.sampling.axis import AxisMap
@@ -94,7 +95,9 @@ def test_spacing_keeps_its_step_where_the_size_stays():
         (lambda: axis_from_spacing(4, 1.0, 0.0, LINEAR), "a spacing of 0 is not possible"),
         (lambda: axis_from_spacing(4, 1.0, -1.0, LINEAR), "a spacing of -1 is not possible"),
         (lambda: axis_from_spacing(4, 1.0, math.nan, LINEAR), "a spacing of nan"),
-        (lambda: axis_from_spacing(4, 1.0, 1e-300, LINEAR), "is too large"),
+        (lambda: axis_from_spacing(4, 1.0, 1e-300, LINEAR), "is out of proportion"),
+        (lambda: axis_from_spacing(4, 1.0, 1e30, LINEAR), "is out of proportion"),
+        (lambda: axis_from_spacing(4, 1.0, 1e39, LINEAR), "is not possible"),
         (lambda: axis_from_spacing(4, 1.0, 1.0, CORNERS), "does not go with align_corners"),
     ],
 )
@@ -143,3 +146,9 @@ def test_target_recomputes_a_scale():
 def test_targets_that_do_not_fit(target, sizes, recompute, message):
     with pytest.raises(ValueError, match=message):
         target.axes(sizes, None, LINEAR, recompute=recompute)
+
+
+def test_a_spacing_that_the_header_already_has_is_a_copy():
+    own = float(np.float32(1.2))
+    assert axis_from_spacing(7, own, 1.2, LINEAR).is_copy
+    assert not axis_from_spacing(7, own, 1.2001, LINEAR).is_copy

@@ -1,34 +1,39 @@
 """Colours weighted by their opacity, so that what is transparent does not bleed into an edge."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.resampler import Resampler
-from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.resampler import Plans, Resampler
+from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 
 SLAB_ROWS = 64
+OPAQUE = 255
+SURE_ALPHA = 16
+"""Where negative weights leave less alpha than this, dividing by it would magnify their ringing."""
 
 
 def weigh_colours(
     pixels: Array, output: Array, axes: Sequence[AxisMap], method: Method, threads: int
 ) -> None:
-    """Replace the colours of a resampled image by their mean weighted with weight times alpha.
+    """Weigh the colours of a resampled image by alpha, wherever an input pixel is not opaque.
 
     Parameters
     ----------
     pixels
         The input, uint8 (height, width, channels), alpha last.
     output
-        The image as resampled channel by channel, changed in place. Alpha stays; so do the
-        colours of pixels that are fully transparent, which have no weighted mean.
+        The image as resampled channel by channel, changed in place: the colours of pixels that
+        have a tap which is not opaque become the mean weighted with weight times alpha. Alpha
+        stays as it is, and so do colours that are fully transparent, which have no such mean.
     axes
         Maps of y and x.
     method
@@ -36,7 +41,7 @@ def weigh_colours(
     threads
         How many threads share the work.
     """
-    if pixels[..., -1].min() == 255:
+    if pixels[..., -1].min() == OPAQUE:
         return
     resampler = Resampler(axes, method, np.float32)
     tasks = [
@@ -48,12 +53,49 @@ def weigh_colours(
 
 def _weigh_rows(resampler: Resampler, pixels: Array, lo: int, output: Array) -> int:
     first, last, plans = resampler.window(lo, lo + len(output))
-    weighted = pixels[first:last].astype(np.float32)
+    touched = _has_translucent_tap(pixels[first:last, :, -1], plans) & (output[..., -1] > 0)
+    if not touched.any():
+        return 0
+    weighted = pixels[np.newaxis, first:last].astype(np.float32)
     weighted[..., :-1] *= weighted[..., -1:]
-    result = np.empty((1, *output.shape), np.float32)
-    resampler.run(weighted[np.newaxis], plans, result)
-    visible = output[..., -1:] > 0
-    alpha = np.where(visible, np.maximum(result[0, ..., -1:], 0.5), 1)
-    colours = np.clip(np.rint(result[0, ..., :-1] / alpha), 0, 255).astype(np.uint8)
-    np.copyto(output[..., :-1], colours, where=visible)
+    alpha, colours = _weighted_mean(resampler, weighted, plans, output.shape)
+    if any(plan is not None and plan.weights.min() < 0 for plan in plans):
+        # Negative weights can cancel the alpha; their absolute values cannot.
+        positive: Plans = [
+            None if plan is None else replace(plan, weights=np.abs(plan.weights)) for plan in plans
+        ]
+        surely, positive_colours = _weighted_mean(resampler, weighted, positive, output.shape)
+        is_unsure = (alpha < SURE_ALPHA) & (surely > 0)
+        colours[is_unsure] = positive_colours[is_unsure]
+        alpha = np.maximum(alpha, surely)
+    touched &= alpha > 0
+    output[touched, :-1] = np.clip(np.rint(colours[touched]), 0, 255).astype(np.uint8)
     return 0
+
+
+def _weighted_mean(
+    resampler: Resampler, weighted: Array, plans: Plans, shape: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Return the resampled alpha (rows, width), and the colours divided by it."""
+    result = np.empty((1, *shape), np.float32)
+    resampler.run(weighted, plans, result)
+    alpha = result[0, ..., -1]
+    divisor = np.where(alpha == 0, 1, alpha)[..., np.newaxis]
+    return alpha, result[0, ..., :-1] / divisor
+
+
+def _has_translucent_tap(alpha: Array, plans: Plans) -> Array:
+    """Tell which output pixels have a tap whose alpha is not full: bool (rows, width)."""
+    mask = alpha < OPAQUE
+    for axis, plan in ((1, plans[1]), (0, plans[0])):
+        if plan is not None:
+            mask = _any_tap(np.moveaxis(mask, axis, 0), plan)
+            mask = np.moveaxis(mask, 0, axis)
+    return np.ascontiguousarray(mask)
+
+
+def _any_tap(mask: Array, plan: AxisPlan) -> Array:
+    """Tell for each output of the first axis whether an input from its first to last tap is set."""
+    counts = np.zeros((len(mask) + 1, *mask.shape[1:]), np.int32)
+    np.cumsum(mask, axis=0, out=counts[1:])
+    return counts[plan.taps.max(axis=0) + 1] > counts[plan.taps.min(axis=0)]

@@ -151,7 +151,7 @@ def is_fixed_point(
 ) -> bool:
     """Whether PyTorch computes such data, uint8 images, in whole numbers."""
     is_image = dtype_in == dtype_out == np.uint8 and dimensions == 2
-    return is_image and method.mode.blurs and method.mode.name != "area"
+    return is_image and method.mode.blurs and not method.mode.averages
 
 
 def copied_where_equal(axes: list[AxisMap]) -> list[AxisMap]:
@@ -180,7 +180,7 @@ def choose_arithmetic(
     if is_double or (dtype_in.kind in "iu" and dtype_in.itemsize >= 4):
         return Floating(method, np.float64, np.float64)
     widest = max(axis.step for axis in axes) * 2 * max(method.mode.support, 0.5) + 2
-    is_wide = widest > FLOAT32_TAPS and (method.antialias or method.mode.name == "area")
+    is_wide = widest > FLOAT32_TAPS and (method.antialias or method.mode.averages)
     return Floating(method, np.float32, np.float64 if is_wide else np.float32)
 
 
@@ -199,7 +199,7 @@ def check_dtypes(dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]) -> None:
 
 
 def as_real(block: Array) -> Array:
-    """View complex elements as pairs of channels and booleans as uint8; the rest as it is."""
+    """View complex elements as pairs of channels; the rest stays as it is."""
     if block.dtype.kind == "c":
         parts = np.dtype(f"{block.dtype.byteorder}f{block.dtype.itemsize // 2}")
         return block.view(parts)

@@ -31,7 +31,3 @@ class RequestError(UpsampleError):
     """A request that cannot be carried out as it was made (exit code 2)."""
 
     exit_code = 2
-
-
-class UpsampleWarning(UserWarning):
-    """Something that was done, but not as the input or the request might suggest."""

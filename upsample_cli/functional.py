@@ -75,6 +75,8 @@ def interpolate(
     >>> interpolate(np.array([[[0.0, 1.0]]]), scale_factor=2, mode="linear")
     array([[[0.  , 0.25, 0.75, 1.  ]]])
     """
+    if isinstance(input, np.ma.MaskedArray):
+        raise TypeError("input is a masked array, whose mask would be lost; use input.filled(...)")
     array = np.asarray(input)
     spatial = array.ndim - 2
     method = _method(mode, spatial, align_corners, antialias)
@@ -129,14 +131,14 @@ def _method(name: str, spatial: int, align_corners: bool | None, antialias: bool
         raise ValueError(
             f"mode {name} needs {wanted + 2}-D input, but the input is {spatial + 2}-D; use {right}"
         )
-    if align_corners is not None and not mode.allows_align_corners and mode.name != "lanczos":
+    if align_corners is not None and not (mode.allows_align_corners or mode.needs_antialias):
         raise ValueError(f"mode {name} has no align_corners; leave it None")
     return Method(mode, bool(align_corners), antialias)
 
 
 def _check_input(array: Array, mode: Mode) -> None:
     check_dtypes(array.dtype, array.dtype)
-    if 0 in array.shape[2:] or (array.shape[1] == 0 and mode.name != "area"):
+    if 0 in array.shape[2:] or (array.shape[1] == 0 and not mode.averages):
         raise ValueError(f"input of shape {array.shape} is empty; only the batch size N may be 0")
 
 

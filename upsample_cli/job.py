@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from upsample_cli.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
+from upsample_cli.files.image_formats import element_of_mode, format_of_suffix, mode_for_dtype
 from upsample_cli.resampler import Resampler
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
@@ -48,6 +49,13 @@ class Request:
     format: str | None = None
     force: bool = False
     straight_alpha: bool = False
+
+    @property
+    def has_image_options(self) -> bool:
+        """Whether it asks for something that only images have."""
+        image = self.image
+        given = (image.frame, image.max_pixels, image.quality)
+        return self.straight_alpha or any(value is not None for value in given)
 
 
 @dataclass
@@ -208,9 +216,11 @@ def _method(request: Request, dimensions: int) -> Method:
     if request.align_corners is not None and not mode.allows_align_corners:
         allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
         raise RequestError(
-            "--align-corners", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
+            "--align-corners" if request.align_corners else "--no-align-corners",
+            f"mode {mode.name} has no such option",
+            f"use {allowed}, or drop it",
         )
-    if request.antialias is not None and not mode.allows_antialias:
+    if request.antialias and not mode.allows_antialias:
         allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
         raise RequestError(
             "--antialias", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
@@ -225,6 +235,8 @@ def _method(request: Request, dimensions: int) -> Method:
 
 def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
     sizes = tuple(reversed(source.shape))
+    if None in request.target.values and source.kind != "image":
+        raise RequestError("--size", "a number can be left out for images only", "give them all")
     spacing = None
     if source.kind == "volume":
         spacing = source.header.spacing
@@ -270,6 +282,12 @@ def _prepare_header(job: Job, source: "NiftiSource") -> None:
 
 def _add_hints(job: Job) -> None:
     _add_axes_hint(job)
+    if job.source.kind == "image":
+        named = format_of_suffix(Path(job.source.name).suffix)
+        if named not in (None, job.source.format):
+            job.warnings.append(f"{job.source.name}: holds {job.source.format}, not {named}")
+    elif job.request.has_image_options:
+        job.hints.append("--frame, --quality, --max-pixels and --straight-alpha are for images")
     shrinks = any(axis.step > 1 + 1e-6 for axis in job.axes)
     mode, name = job.method.mode, job.element_name
     if shrinks and mode.allows_antialias and not job.method.antialias:

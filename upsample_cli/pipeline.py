@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES, output_suffix
 from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.image_formats import check_can_write, format_of_suffix
+from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.resampler import resample_array
 from upsample_cli.resources import check_disk, check_memory
-from upsample_cli.streaming import planes_per_chunk, stream_item
+from upsample_cli.streaming import items_per_group, planes_per_chunk, stream_item
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
+UNCOMPRESSED = (".nii", ".hdr", ".img", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
 COMPRESSED_AT_MOST = 1000
 """For lack of disk a compressed output is refused only if even this ratio would not fit it."""
 
@@ -118,6 +119,7 @@ def _check_kind(job: Job, output: Destination) -> None:
     if job.source.kind == "image":
         transparency = job.source.transparency
         check_can_write(_image_format(output.suffix), job.image_mode, output.name, transparency)
+        check_size(_image_format(output.suffix), job.resampler.shape_out, output.name)
 
 
 def _image_format(suffix: str) -> str:
@@ -128,8 +130,8 @@ def _image_format(suffix: str) -> str:
 
 def _check_room(job: Job, output: Destination) -> None:
     check_memory(output.name, job.working_bytes)
-    is_raw = output.suffix in (".nii", ".hdr", ".img", ".npy")
-    check_disk(output.name, job.output_bytes // (1 if is_raw else COMPRESSED_AT_MOST))
+    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
+    check_disk(output.name, job.output_bytes // ratio)
 
 
 def _file_names(output: Destination) -> list[str]:
@@ -158,9 +160,13 @@ def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
             atomic.append(file)
         with _named_write_errors(names[0]):
             yield [file.file for file in atomic]
-        # The voxels of a pair come before the header that points to them.
+        for name in names:
+            check_destination(name, force=force)
+        # The voxels of a pair come before the header that points to them, and go with it.
         for file in reversed(atomic):
             file.commit()
+            if not force:
+                stack.callback(file.destination.unlink, missing_ok=True)
         stack.pop_all()
 
 
@@ -177,21 +183,35 @@ def _run_stream(
 ) -> None:
     assert job.source.kind != "image"
     sink = job.open_sink(files, is_gzip=output.suffix.endswith(".gz"))
+    misfits = 0
     try:
-        misfits = 0
-        chunk, slab = planes_per_chunk(job.resampler, job.channels, job.request.threads)
-        for _ in range(job.items):
-            chunks = _chunks(job.source, chunk)
-            for planes, count in stream_item(job.resampler, chunks, job.request.threads, slab):
-                sink.write(planes)
-                misfits += count
-                done(planes.nbytes)
+        for planes, count in _resampled(job, job.source):
+            sink.write(planes)
+            misfits += count
+            done(planes.nbytes)
         job.warnings += job.source.finish()
         sink.finish()
     except BaseException:
         sink.abort()
         raise
     _warn_of_losses(job, misfits)
+
+
+def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[Array, int]]:
+    """Yield what is to be written, in order, each with the number of values that did not fit."""
+    resampler, threads = job.resampler, job.request.threads
+    group = items_per_group(resampler, job.channels)
+    if group > 1:
+        for begin in range(0, job.items, group):
+            count = min(group, job.items - begin)
+            items = source.read(count * source.shape[0])
+            items = items.reshape(count, *resampler.shape_in, job.channels)
+            result = np.empty((count, *resampler.shape_out, job.channels), resampler.dtype_out)
+            yield result, resample_array(resampler, items, result, threads)
+        return
+    chunk, slab = planes_per_chunk(resampler, job.channels, threads)
+    for _ in range(job.items):
+        yield from stream_item(resampler, _chunks(source, chunk), threads, slab)
 
 
 def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
@@ -215,8 +235,9 @@ def _run_image(
     if has_alpha and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
-    # Some formats go back to fill in their header, which a pipe cannot do.
-    file = io.BytesIO() if output.name == "-" else files[0]
+    # A pipe cannot go back to a header, and libtiff hides why a write failed.
+    in_memory = output.name == "-" or output.suffix in (".tif", ".tiff")
+    file = io.BytesIO() if in_memory else files[0]
     job.warnings += write_image(
         file,
         _image_format(output.suffix),
@@ -241,8 +262,10 @@ RUNNERS: dict[str, Callable[..., None]] = {
 def _warn_of_losses(job: Job, misfits: int) -> None:
     resampler = job.resampler
     if misfits and resampler.dtype_in != resampler.dtype_out:
+        is_float = resampler.dtype_out.kind in "fc"
+        became = "became infinite" if is_float else "were saturated, and NaN became 0"
         job.warnings.append(
-            f"{misfits} values do not fit in {resampler.dtype_out.name} and were saturated"
+            f"{misfits} values do not fit in {resampler.dtype_out.name}: they {became}"
         )
     if resampler.arithmetic.is_inexact:
         job.warnings.append(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from upsample_cli.resources import readable_bytes
 from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.text import printable, readable_bytes
 
 if TYPE_CHECKING:
     from upsample_cli.job import Job
@@ -48,7 +48,7 @@ def _plain(value: Any) -> str:
         return " × ".join(_plain(entry) for entry in value)
     if isinstance(value, float):
         return f"{value:g}"
-    return "none" if value is None else str(value)
+    return "none" if value is None else printable(str(value))
 
 
 def _rows(key: str, matrix: list[list[float]], width: int) -> list[str]:
@@ -69,6 +69,7 @@ def explain_job(job: "Job") -> str:
         f"mode     {job.method.mode.name}"
         + (", align_corners" if job.method.align_corners else "")
         + (", antialias" if job.method.antialias else ""),
+        f"which    {job.method.mode.summary}",
         f"sums in  {resampler.arithmetic.description}",
         f"memory   about {readable_bytes(job.working_bytes)} beside the program",
         "",

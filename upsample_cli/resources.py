@@ -1,6 +1,5 @@
 """Whether the machine can hold what is asked for, found out before work starts."""
 
-import math
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from upsample_cli.errors import RequestError
+from upsample_cli.text import readable_bytes
 
 WORTH_CHECKING = 64 * 2**20
 CGROUP_FILES = (
@@ -17,19 +17,6 @@ CGROUP_FILES = (
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
     ),
 )
-
-
-def readable_bytes(count: float) -> str:
-    """Return a size as people write it.
-
-    >>> readable_bytes(3 * 2**30)
-    '3.0 GiB'
-    """
-    if count < 1024:
-        return f"{count:.0f} B"
-    units = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-    power = min(int(math.log(count, 1024)), len(units))
-    return f"{count / 1024**power:.1f} {units[power - 1]}"
 
 
 def available_memory() -> int:

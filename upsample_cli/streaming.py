@@ -7,7 +7,7 @@ computed as soon as every plane that it reads has come.
 import math
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from upsample_cli.arithmetic import Floating
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.resampler import SLAB_BYTES, Plans, Resampler, apply_passes
+from upsample_cli.resampler import Plans, Resampler, apply_passes
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
+
+CHUNK_BYTES = 8 * 2**20
+"""The size of what is read, and of what is given, at once."""
+
+FEW_PLANES = 4
 
 WINDOW_BYTES = 32 * 2**20
 """The largest window of input planes; wider filters keep the sums of output planes instead."""
@@ -48,20 +53,24 @@ def stream_item(
     not fit the output dtype.
     """
     outer = resampler.plans[0]
+    chunks = iter(chunks)
+    first = next(chunks)
+    chunks = chain([first], chunks)
     if outer is None:
-        return _copied(resampler, chunks, threads)
-    if _is_wide(resampler, outer):
-        return _summed(resampler, outer, chunks, threads)
-    return _windowed(resampler, outer, chunks, threads, slab_planes)
+        yield from _copied(resampler, chunks, threads)
+    elif _is_wide(resampler, outer, first.shape[-1]):
+        yield from _summed(resampler, outer, chunks, threads)
+    else:
+        yield from _windowed(resampler, outer, chunks, threads, slab_planes)
 
 
 def window_bytes(resampler: Resampler, channels: int, chunk_planes: int) -> int:
     """Return the memory that the window or the sums of one item need."""
     outer = resampler.plans[0]
-    plane = _plane_bytes(resampler) * channels
+    plane = _plane_bytes(resampler, channels)
     if outer is None:
         return 0
-    if _is_wide(resampler, outer):
+    if _is_wide(resampler, outer, channels):
         return plane * (_overlap(outer) + 1)
     return plane * (_reach(outer) + chunk_planes)
 
@@ -209,21 +218,36 @@ def _overlap(outer: AxisPlan) -> int:
     return int((np.searchsorted(first, last, side="right") - np.arange(outer.size_out)).max())
 
 
-def _is_wide(resampler: Resampler, outer: AxisPlan) -> bool:
-    window = _reach(outer) * _plane_bytes(resampler)
+def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int) -> bool:
+    window = _reach(outer) * _plane_bytes(resampler, channels)
     return isinstance(resampler.arithmetic, Floating) and outer.width > 4 and window > WINDOW_BYTES
 
 
-def _plane_bytes(resampler: Resampler) -> int:
-    lanes = resampler.arithmetic.lanes(resampler.dtype_in)
+def _plane_bytes(resampler: Resampler, channels: int) -> int:
+    lanes = resampler.arithmetic.lanes(resampler.dtype_in) * channels
     return math.prod(resampler.shape_out[1:]) * lanes * resampler.arithmetic.dtype.itemsize
 
 
 def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple[int, int]:
-    """Return how many input planes to read at once, and how many output planes to give at once."""
-    budget = SLAB_BYTES * threads
-    work = _plane_bytes(resampler) * channels
+    """Return how many input planes to read at once, and how many output planes to give at once.
+
+    The memory that they take together does not grow with the number of threads.
+    """
+    work = _plane_bytes(resampler, channels)
     read = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
     ratio = resampler.shape_out[0] / resampler.shape_in[0]
-    chunk = budget / max(work, read, work * ratio)
-    return max(threads, int(chunk)), max(threads, budget // work)
+    chunk = max(threads_worth(threads), int(CHUNK_BYTES / max(work, read, work * ratio)))
+    slab = max(threads_worth(threads), CHUNK_BYTES // work)
+    return min(chunk, resampler.shape_in[0]), min(slab, resampler.shape_out[0])
+
+
+def threads_worth(threads: int) -> int:
+    """Return how many planes keep that many threads busy, without many large planes in memory."""
+    return min(threads, FEW_PLANES)
+
+
+def items_per_group(resampler: Resampler, channels: int) -> int:
+    """Return how many whole items to read at once: more than one only if they are small."""
+    item_in = math.prod(resampler.shape_in) * resampler.dtype_in.itemsize
+    item_work = _plane_bytes(resampler, channels) * resampler.shape_out[0]
+    return CHUNK_BYTES // max(item_in * channels, item_work)

@@ -4,6 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+if hasattr(os, "register_at_fork"):  # a child has the pools, but not their threads
+    os.register_at_fork(after_in_child=_pools.clear)
+
 
 def available_threads() -> int:
     """Return the number of CPUs that this process may use."""
@@ -13,8 +18,12 @@ def available_threads() -> int:
 
 
 def run_all(tasks: Sequence[Callable[[], int]], threads: int) -> list[int]:
-    """Run independent tasks on up to ``threads`` threads; the first error is raised."""
+    """Run independent tasks on up to ``threads`` threads; the first error is raised.
+
+    The threads are kept for the next call. Tasks must not call this function themselves.
+    """
     if threads <= 1 or len(tasks) <= 1:
         return [task() for task in tasks]
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        return list(pool.map(lambda task: task(), tasks))
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads)
+    return list(_pools[threads].map(lambda task: task(), tasks))

@@ -1,8 +1,5 @@
 """Registers the commands, and turns what ends them into one line and an exit code."""
 
-import signal
-import sys
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -13,9 +10,9 @@ from upsample_cli.cli import console
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.resample import resample
+from upsample_cli.cli.signals import Stopped
 from upsample_cli.errors import UpsampleError
 
-WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 FAILED = 1
 
 app = typer.Typer(
@@ -43,37 +40,19 @@ def upsample_cli(
     """Resample images and medical volumes with PyTorch's numbers and a true header."""
 
 
-class Stopped(BaseException):
-    """A signal arrived that asks to stop; Typer must not take it for its own."""
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    raise Stopped(number)
-
-
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 a wrong request, 130 interrupted."""
-    for number in WORDS_FOR:
-        # A parent that ignores a signal, as nohup does, wants its children to.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
         result = app(arguments, prog_name=console.PROGRAM, standalone_mode=False)
     except TyperException as error:
-        if message := error.format_message():  # empty after help that nobody asked for
+        if message := _usage_message(error):  # empty after help that nobody asked for
             console.error(message)
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
     except Stopped as stop:
-        number = stop.args[0]
-        console.error(f"{WORDS_FOR[number]}; no output was written")
-        return 128 + number
+        console.error(stop)
+        return stop.exit_code
     except UpsampleError as error:
         console.error(error)
         return error.exit_code
@@ -84,3 +63,16 @@ def run(arguments: list[str]) -> int:
         console.error(f"internal: {type(error).__name__}: {error}; run with --debug and report it")
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _usage_message(error: TyperException) -> str:
+    """Return Typer's message in this program's form: the option, what is wrong, what is right."""
+    parameter = getattr(error, "param", None)
+    message = error.message or error.format_message()
+    if parameter is None:
+        return f"{message.rstrip('.')}; see --help" if message else ""
+    option = max(parameter.opts, key=len)
+    name = option if option.startswith("-") else (parameter.metavar or option)
+    if message.startswith("Missing "):
+        return f"{name}: is missing; see --help"
+    return f"{name}: {message.removeprefix('Value error, ')}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from upsample_cli.errors import FileError, RequestError
+from upsample_cli.text import printable
 
 PROGRAM = "upsample-cli"
 SECONDS_BEFORE_A_BAR = 1.0
@@ -17,7 +18,7 @@ show_tracebacks = False
 
 def error(message: object) -> None:
     """Print the one line that ends a command, after the traceback that ``--debug`` asks for."""
-    if show_tracebacks:
+    if show_tracebacks and sys.stderr is not None:
         traceback.print_exc()
     _line(f"error: {message}")
 
@@ -34,7 +35,7 @@ def notes(warnings: list[str], hints: list[str], *, quiet: bool) -> None:
 def summary(line: str, *, quiet: bool) -> None:
     """Print what was done."""
     if not quiet:
-        print(line, file=sys.stderr)
+        _print(line)
 
 
 def answer(text: str) -> None:
@@ -57,7 +58,7 @@ def progress(quiet: bool) -> Callable[[int], Any]:
 
     @contextlib.contextmanager
     def bar(total: int) -> Iterator[Callable[[int], object]]:
-        if quiet or not sys.stderr.isatty():
+        if quiet or sys.stderr is None or not sys.stderr.isatty():
             yield lambda _: None
             return
         from tqdm import tqdm
@@ -71,5 +72,10 @@ def progress(quiet: bool) -> Callable[[int], Any]:
 
 
 def _line(message: str) -> None:
-    text = " ".join(message.split())
-    print(f"{PROGRAM}: {text}", file=sys.stderr)
+    _print(f"{PROGRAM}: {message}")
+
+
+def _print(line: str) -> None:
+    # Without standard error, print() would take standard output, where data may go.
+    if sys.stderr is not None:
+        print(printable(line), file=sys.stderr)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
+from tokenize import TokenError
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -85,8 +86,8 @@ class ArraySource:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except (ValueError, OSError, EOFError, SyntaxError, TypeError) as error:
-            raise FileError(self.name, f"is not a usable .npy array ({error})") from error
+        except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError) as error:
+            raise FileError(self.name, "is not a usable .npy array", "save it again") from error
 
     def set_dimensions(self, count: int) -> None:
         """Take the last ``count`` axes as spatial."""
@@ -107,13 +108,15 @@ class ArraySource:
 
     def read(self, count: int) -> Array:
         """Return the next ``count`` slabs, shape (count, *shape[1:], 1), native dtype."""
-        item, first = divmod(self.position, self.shape[0])
-        self.position += count
+        begin, self.position = self.position, self.position + count
+        inner = self.shape[1:]
         if not self.is_mapped and not self.is_fortran:
-            slabs = self.reader.read_array((count, *self.shape[1:]), self.disk_dtype)
+            slabs = self.reader.read_array((count, *inner), self.disk_dtype)
+        elif not self.is_fortran:
+            slabs = self._whole().reshape(-1, *inner)[begin : begin + count]
         else:
-            lead = np.unravel_index(item, self.leading) if self.leading else ()
-            slabs = self._whole()[lead][first : first + count]
+            outer = np.unravel_index(range(begin, begin + count), (*self.leading, self.shape[0]))
+            slabs = self._whole()[outer]
         return np.array(slabs, self.dtype, order="C")[..., np.newaxis]
 
     def _whole(self) -> Array:

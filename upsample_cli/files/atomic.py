@@ -49,11 +49,15 @@ class AtomicFile:
         """Give the file its name. Without ``force``, a file that appeared meanwhile stays."""
         try:
             self._keep_permissions()
-            self.file.close()
+            self.file.flush()
+            if fcntl is None:
+                self.file.close()
+            # The lock is held until the file has its name, or another run would call it stale.
             if self.force:
                 os.replace(self.temporary, self.destination)
             else:
                 _rename_if_absent(self.temporary, self.destination)
+            self.file.close()
         except FileExistsError as error:
             self.discard()
             raise RequestError(self.name, "exists", "use --force to replace it") from error
@@ -98,7 +102,7 @@ def check_destination(name: str, *, force: bool) -> None:
             raise RequestError(name, f"the folder {folder} does not exist", "create it") from None
         return
     except OSError as error:
-        raise FileError(name, f"cannot be written ({error.strerror})") from error
+        raise RequestError(name, f"cannot be written ({error.strerror})", "use another") from error
     if stat.S_ISDIR(mode):
         raise RequestError(name, "is a folder", "name a file in it")
     if not stat.S_ISREG(mode):

@@ -66,6 +66,8 @@ PIXEL_MODES = {
     "F": PixelMode("32-bit float", np.dtype("float32"), 1),
 }
 
+LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+
 BLENDED = {"1": ("L", "LA"), "P": ("RGB", "RGBA"), "L": ("L", "LA"), "RGB": ("RGB", "RGBA")}
 """What a mode becomes when pixels are blended: without a transparent colour, and with one."""
 MODE_OF_DTYPE = {PIXEL_MODES[mode].dtype: mode for mode in ("L", "I;16", "I", "F")}
@@ -114,6 +116,20 @@ def check_can_write(
         raise RequestError(output_name, f"{kind} holds no {what}", remedy)
     if not _holds_transparency(format, mode, transparency):
         raise RequestError(output_name, f"{kind} holds no transparency of this kind", "write .png")
+
+
+def check_size(format: str, shape: tuple[int, ...], output_name: str) -> None:
+    """Refuse an image, of (height, width), that is too long for its format.
+
+    Raises
+    ------
+    RequestError
+        Naming the output and the limit.
+    """
+    limit = LARGEST_SIDE.get(format, max(shape))
+    if max(shape) > limit:
+        problem = f"{format} holds at most {limit} pixels a side, not {max(shape)}"
+        raise RequestError(output_name, problem, "write .png or .tif")
 
 
 def _holds_transparency(format: str, mode: str, transparency: Transparency) -> bool:

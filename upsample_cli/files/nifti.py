@@ -19,11 +19,12 @@ PAIR_SUFFIXES = {".hdr": ".img", ".hdr.gz": ".img.gz"}
 
 def pair_names(name: str) -> tuple[str, str] | None:
     """Return the header's and the voxels' file of a pair that is named by either of them."""
-    for header_suffix, image_suffix in PAIR_SUFFIXES.items():
-        for suffix in (header_suffix, image_suffix):
+    for pair in PAIR_SUFFIXES.items():
+        for suffix in pair:
             if name.lower().endswith(suffix):
-                stem = name[: -len(suffix)]
-                return stem + header_suffix, stem + image_suffix
+                stem, own = name[: -len(suffix)], name[-len(suffix) :]
+                header, image = (s.upper() if own.isupper() else s for s in pair)
+                return stem + header, stem + image
     return None
 
 

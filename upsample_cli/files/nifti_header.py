@@ -23,7 +23,7 @@ HEADER_CLASSES: dict[int, Any] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 SINGLE_MAGIC = {348: b"n+1", 540: b"n+2"}
 PAIR_MAGIC = {348: b"ni1", 540: b"ni2"}
 
-LARGEST_EXTENSIONS = 2**30
+LARGEST_EXTENSIONS = 2**27
 LABEL_INTENT = 1002
 
 ELEMENTS: dict[int, tuple[str, int]] = {
@@ -107,6 +107,7 @@ class NiftiHeader:
         fields = self.fields.copy()
         # The standard takes any qfac that is not negative, 0 included, for +1; nibabel does not.
         fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1
+        fields["pixdim"][1:4] = self.voxel_sizes
         try:
             affine = np.asarray(fields.get_qform(coded=False), np.float64)
         except (HeaderDataError, ValueError, FloatingPointError):
@@ -120,9 +121,12 @@ class NiftiHeader:
 
     @property
     def voxel_sizes(self) -> tuple[float, float, float]:
-        """pixdim[1..3], which may be anything when a form is set without them."""
-        x, y, z = (float(size) for size in self.fields["pixdim"][1:4])
-        return x, y, z
+        """pixdim[1..3]; 1 for an axis that the data lack and that has no usable size."""
+        sizes = [float(size) for size in self.fields["pixdim"][1:4]]
+        for axis in range(len(self.spatial), 3):
+            if not (math.isfinite(sizes[axis]) and sizes[axis] > 0):
+                sizes[axis] = 1.0
+        return sizes[0], sizes[1], sizes[2]
 
     @property
     def affine(self) -> NDArray[np.float64]:
@@ -212,7 +216,7 @@ class NiftiHeader:
 
 
 def read_header(
-    read: Callable[[int], bytes], read_rest: Callable[[], bytes], name: str
+    read: Callable[[int], bytes], read_rest: Callable[[int], bytes], name: str
 ) -> NiftiHeader:
     """Read and check a header.
 
@@ -221,7 +225,7 @@ def read_header(
     read
         Returns exactly that many next bytes of the file, or raises.
     read_rest
-        Returns all bytes that are left; used for the extensions of a pair.
+        Returns all bytes that are left, up to a limit; used for the extensions of a pair.
     name
         The file, for messages.
 
@@ -231,10 +235,12 @@ def read_header(
         If it is not a NIfTI header, or says what cannot be.
     """
     start = read(4)
-    size = next((n for n in HEADER_CLASSES if start in (_int32(n, "<"), _int32(n, ">"))), None)
-    if size is None:
+    known = [(n, order) for n in HEADER_CLASSES for order in "<>" if start == _int32(n, order)]
+    if not known:
         raise FileError(name, "is not a NIfTI file", "use .nii, .nii.gz or .hdr/.img")
-    fields = HEADER_CLASSES[size](start + read(size - 4), check=False)
+    ((size, order),) = known
+    # nibabel would guess the byte order from dim[0], which may be what is broken.
+    fields = HEADER_CLASSES[size](start + read(size - 4), endianness=order, check=False)
     magic = fields["magic"].item()
     is_pair = magic == PAIR_MAGIC[size]
     if not is_pair and magic != SINGLE_MAGIC[size]:
@@ -243,7 +249,7 @@ def read_header(
     header = NiftiHeader(fields, b"", is_pair, name)
     _check_layout(header)
     if is_pair:
-        header.extensions = read_rest()
+        header.extensions = read_rest(LARGEST_EXTENSIONS)
     else:
         header.extensions = read(header.voxel_offset - size)
     _check_geometry(header)

@@ -37,7 +37,7 @@ def resampled_header(
     """
     fields = header.fields.copy()
     new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
-    _set_dimensions(fields, axes, header.name)
+    _set_dimensions(header, fields, axes)
     if max(header.codes) > 0:
         _set_forms(header, fields, axes)
     _set_datatype(fields, header, dtype)
@@ -49,18 +49,21 @@ def resampled_header(
     return new, warnings
 
 
-def _set_dimensions(fields: Any, axes: Sequence[AxisMap], name: str) -> None:
+def _set_dimensions(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
     largest = max(axis.size_out for axis in axes)
     if largest > LARGEST_DIM_NIFTI1 and not isinstance(fields, nib.Nifti2Header):
         raise RequestError(
-            name,
+            header.name,
             f"{largest} voxels along an axis do not fit in NIfTI-1, whose limit is "
             f"{LARGEST_DIM_NIFTI1}",
             "convert it to NIfTI-2 first",
         )
-    for index, axis in enumerate(axes, start=1):
+    qcode, scode = header.codes
+    # A qform is made of pixdim; an sform is not, and then it is the sform that is believed.
+    sizes = header.spacing if qcode <= 0 < scode else header.fields["pixdim"][1:4]
+    for index, (axis, size) in enumerate(zip(axes, sizes, strict=False), start=1):
         fields["dim"][index] = axis.size_out
-        fields["pixdim"][index] = float(fields["pixdim"][index]) * axis.step
+        fields["pixdim"][index] = float(size) * axis.step
 
 
 def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
@@ -91,6 +94,10 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
     qcode, scode = header.codes
     if qcode <= 0 and scode <= 0:
         return [f"{header.name}: neither qform nor sform is set; only the voxel size changes"]
+    sizes = header.voxel_sizes[: len(header.spatial)]
+    if qcode <= 0 and not np.allclose(header.spacing, sizes, rtol=1e-4, atol=0):
+        shown = "×".join(f"{size:g}" for size in sizes)
+        return [f"{header.name}: pixdim, {shown}, disagrees with the sform, which is believed"]
     if qcode > 0 and scode > 0 and header.qform is not None:
         corners = _corners(header.grid.shape)
         apart = np.abs((header.qform - header.sform) @ corners).max()

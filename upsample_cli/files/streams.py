@@ -21,6 +21,9 @@ GZIP_LARGEST_RATIO = 1032
 COMPRESSION_BLOCK = 2**20
 """Bytes that are deflated as one unit. Fixed, so that a file's bytes depend on nothing else."""
 
+MOST_COMPRESSORS = 8
+"""Each holds a few blocks; this many outrun any disk."""
+
 SKIP_BYTES = 2**20
 HEAD_BYTES = 1024
 
@@ -111,9 +114,14 @@ def head_of(file: io.BufferedReader) -> bytes:
     head = file.peek(HEAD_BYTES)
     if not head.startswith(GZIP_MAGIC):
         return head[:HEAD_BYTES]
+    # Byte by byte: a small file's trailer may be in the head, and wrong.
+    inflater, found = zlib.decompressobj(wbits=31), b""
     with contextlib.suppress(zlib.error):
-        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
-    return b""
+        for begin in range(len(head)):
+            found += inflater.decompress(head[begin : begin + 1], HEAD_BYTES)
+            if len(found) >= HEAD_BYTES:
+                break
+    return found
 
 
 def bytes_of(array: NDArray[Any]) -> memoryview:
@@ -149,10 +157,10 @@ class ForwardReader:
         """Return exactly ``count`` bytes."""
         return self.read_array((count,), np.dtype(np.uint8)).tobytes()
 
-    def read_rest(self) -> bytes:
-        """Return everything up to the end of the file."""
+    def read_rest(self, limit: int) -> bytes:
+        """Return everything up to the end of the file, or the first ``limit`` bytes of it."""
         with self._named_errors():
-            rest = self.file.read()
+            rest = self.file.read(limit)
         self.position += len(rest)
         return rest
 
@@ -190,9 +198,9 @@ class ForwardReader:
 
     def finish(self) -> int:
         """Read to the end, so that a wrong checksum is found; return how many bytes were left."""
-        if not self.is_gzip:
-            size = self.largest_possible_size()
-            return 0 if size is None else size - self.position
+        size = None if self.is_gzip else self.largest_possible_size()
+        if size is not None:
+            return size - self.position
         left = 0
         with self._named_errors():
             while block := self.file.read(SKIP_BYTES):
@@ -213,7 +221,9 @@ class ForwardReader:
             raise
         except EOFError as error:
             raise FileError(
-                self.name, "is truncated: its gzip data end early", "use a complete file"
+                self.name,
+                "is truncated, or followed by what is not gzip: its gzip data end early",
+                "use a complete file",
             ) from error
         except (OSError, zlib.error, ValueError) as error:
             raise FileError(self.name, f"cannot be read ({error})") from error
@@ -224,7 +234,11 @@ class GzipWriter:
 
     def __init__(self, file: BinaryIO, level: int, threads: int) -> None:
         self.file: BinaryIO = igzip_threaded.open(  # type: ignore[no-untyped-call]
-            file, "wb", compresslevel=level, threads=max(1, threads), block_size=COMPRESSION_BLOCK
+            file,
+            "wb",
+            compresslevel=level,
+            threads=min(max(1, threads), MOST_COMPRESSORS),
+            block_size=COMPRESSION_BLOCK,
         )
         self.position = 0
 

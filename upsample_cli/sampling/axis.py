@@ -133,7 +133,7 @@ def plan_axis(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     """
     if not method.mode.blurs:
         return _single(_nearest_index(axis, method.mode, float_type), float_type)
-    if method.mode.name == "area":
+    if method.mode.averages:
         return _area(axis, float_type)
     if method.antialias:
         return _filtered(axis, method, float_type)

@@ -71,6 +71,8 @@ class Mode:
     tap_order: tuple[int, ...] = ()
     filter: Callable[[Floats], Floats] | None = None
     support: float = 0.0
+    averages: bool = False
+    """It averages the voxels that an output voxel covers; the step follows from the sizes."""
     copies_equal_sizes: bool = False
     """PyTorch copies an axis whose size stays, whatever the scale factor says."""
 
@@ -117,7 +119,7 @@ MODES: dict[str, Mode] = {
             filter=keys_cubic,
             support=2.0,
         ),
-        Mode("area", "averages the voxels that the output voxel covers"),
+        Mode("area", "averages the voxels that the output voxel covers", averages=True),
         Mode(
             "lanczos",
             "filters with a windowed sinc of 3 lobes; always antialiased",

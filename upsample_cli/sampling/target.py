@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import Method
 
 LARGEST_AXIS = 2**31 - 1
 """The longest axis of an output; NIfTI-1 holds far less, and images do too."""
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def axis_from_size(size_in: int, size_out: int, method: Method) -> AxisMap:
@@ -51,7 +55,7 @@ def axis_from_scale(
     if size_out < 1:
         least = f"at least {1 / size_in:.6g}"
         raise ValueError(f"a scale of {scale!r} leaves no sample of {size_in}; use {least}")
-    if recompute or method.mode.name == "area":
+    if recompute or method.mode.averages:
         return axis_from_size(size_in, size_out, method)
     axis_from_size(size_in, size_out, method)
     return _axis(size_in, size_out, 1 / scale, method)
@@ -60,7 +64,8 @@ def axis_from_scale(
 def axis_from_spacing(size_in: int, spacing: float, wanted: float, method: Method) -> AxisMap:
     """Map an axis of voxels ``spacing`` apart onto voxels exactly ``wanted`` apart.
 
-    The two are in one unit. The number of voxels is the nearest to the same extent, at least 1.
+    The two are in one unit, and float32 in a header: an axis whose voxels are as wanted in that
+    precision is copied. The number of voxels is the nearest to the same extent, at least 1.
 
     Raises
     ------
@@ -69,9 +74,13 @@ def axis_from_spacing(size_in: int, spacing: float, wanted: float, method: Metho
     """
     if method.align_corners:
         raise ValueError("a spacing does not go with align_corners, whose step follows from sizes")
-    if not (math.isfinite(wanted) and wanted > 0):
+    if not (math.isfinite(wanted) and 0 < wanted < LARGEST_FLOAT32):
         raise ValueError(f"a spacing of {wanted:g} is not possible; use a positive finite number")
+    if np.float32(wanted) == np.float32(spacing):
+        return AxisMap.copied(size_in)
     step = wanted / spacing
+    if not 1 / LARGEST_AXIS <= step <= LARGEST_AXIS:
+        raise ValueError(f"a spacing of {wanted:g} is out of proportion to the present {spacing:g}")
     size_out = max(1, round(min(size_in / step, 2.0 * LARGEST_AXIS)))
     axis_from_size(size_in, size_out, method)
     return AxisMap.centred(size_in, size_out, step)
