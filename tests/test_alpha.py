@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from upsample_cli.alpha import weigh_colours
-from upsample_cli.resampler import Resampler, resample_array
+from upsample_cli.passes.alpha import weigh_colours
+from upsample_cli.passes.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
 

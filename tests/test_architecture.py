@@ -1,4 +1,4 @@
-"""Imports go one way: cli → report, pipeline → job → resampling, files → sampling, kernels."""
+"""Imports go one way: cli → report, pipeline → job → passes, files → kernels, sampling."""
 
 import ast
 from pathlib import Path
@@ -16,14 +16,11 @@ ALLOWED = {
     "kernels": {"kernels"},
     "resources": {"errors", "text"},
     "text": set(),
-    "arithmetic": {"kernels", "sampling"},
-    "resampler": {"arithmetic", "sampling", "threads"},
-    "streaming": {"arithmetic", "kernels", "resampler", "sampling", "threads"},
-    "alpha": {"resampler", "sampling", "threads"},
-    "functional": {"arithmetic", "resampler", "sampling", "threads"},
+    "passes": {"kernels", "passes", "sampling", "threads"},
+    "functional": {"passes", "sampling", "threads"},
     "files": {"errors", "files", "sampling"},
-    "job": {"arithmetic", "errors", "files", "resampler", "resources", "sampling", "streaming"},
-    "pipeline": {"alpha", "errors", "files", "job", "resampler", "resources", "streaming"},
+    "job": {"errors", "files", "passes", "resources", "sampling"},
+    "pipeline": {"errors", "files", "job", "passes", "resources"},
     "report": {"job", "sampling", "text"},
     "cli": {
         *{"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "text"},

@@ -7,7 +7,7 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli.arithmetic import (
+from upsample_cli.passes.arithmetic import (
     EXACT_FLOAT64,
     Copying,
     FixedPoint,
@@ -15,7 +15,7 @@ from upsample_cli.arithmetic import (
     choose_arithmetic,
     store,
 )
-from upsample_cli.resampler import Resampler, resample_array
+from upsample_cli.passes.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 

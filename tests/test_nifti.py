@@ -18,9 +18,10 @@ from volumes import (
     write_volume,
 )
 
-from upsample_cli import functional, pipeline, streaming
+from upsample_cli import functional, pipeline
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import nifti, streams
+from upsample_cli.passes import streaming
 from upsample_cli.pipeline import open_outputs
 
 NUMERIC = {code: dtype for code, dtype in DATATYPES.items() if dtype.names is None}

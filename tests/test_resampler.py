@@ -4,8 +4,8 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli import resampler as module
-from upsample_cli.resampler import Resampler, resample_array
+from upsample_cli.passes import resampler as module
+from upsample_cli.passes.resampler import Resampler, resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale, axis_from_size
 

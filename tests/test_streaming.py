@@ -6,11 +6,11 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli import streaming
-from upsample_cli.resampler import Resampler, resample_array
+from upsample_cli.passes import streaming
+from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes.streaming import planes_per_chunk, stream_item, window_bytes
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
-from upsample_cli.streaming import planes_per_chunk, stream_item, window_bytes
 
 METHODS = [
     ("nearest", False, False),

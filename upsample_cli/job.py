@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from upsample_cli.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, format_of_suffix, mode_for_dtype
-from upsample_cli.resampler import Resampler
+from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.streaming import planes_per_chunk, window_bytes
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
-from upsample_cli.streaming import planes_per_chunk, window_bytes
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -103,7 +103,7 @@ class Job:
     @property
     def items(self) -> int:
         """The number of volumes; 1 for an image."""
-        return getattr(self.source, "items", 1)
+        return self.source.items
 
     @property
     def working_bytes(self) -> int:

@@ -20,9 +20,9 @@ from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
-from upsample_cli.resampler import resample_array
+from upsample_cli.passes.resampler import resample_array
+from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.resources import check_disk, check_memory
-from upsample_cli.streaming import items_per_group, planes_per_chunk, stream_item
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
@@ -223,8 +223,8 @@ def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
 def _run_image(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
-    from upsample_cli.alpha import weigh_colours
     from upsample_cli.files.image_writing import write_image
+    from upsample_cli.passes.alpha import weigh_colours
 
     request, source, resampler = job.request, job.source, job.resampler
     assert source.kind == "image"

@@ -103,6 +103,7 @@ class ImageSource:
     metadata: Metadata = field(default_factory=Metadata)
 
     kind: ClassVar[Literal["image"]] = "image"
+    items: ClassVar[int] = 1
     extra_dimensions: ClassVar[tuple[int, ...]] = ()
 
     @property

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.arithmetic import Floating
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.resampler import Plans, Resampler, apply_passes
+from upsample_cli.passes.arithmetic import Floating
+from upsample_cli.passes.resampler import Plans, Resampler, apply_passes
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.threads import run_all
 

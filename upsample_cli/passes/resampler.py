@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.arithmetic import Arithmetic, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 from upsample_cli.threads import run_all

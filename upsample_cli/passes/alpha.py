@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.resampler import Plans, Resampler
+from upsample_cli.passes.resampler import Plans, Resampler
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 from upsample_cli.threads import run_all
