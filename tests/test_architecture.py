@@ -19,7 +19,8 @@ ALLOWED = {
     "passes": {"kernels", "passes", "sampling", "threads"},
     "functional": {"passes", "sampling", "threads"},
     "files": {"errors", "files", "sampling"},
-    "job": {"errors", "files", "passes", "resources", "sampling"},
+    "advice": {"files", "job", "sampling"},
+    "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
     "report": {"job", "sampling", "text"},
     "cli": {

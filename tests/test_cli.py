@@ -8,6 +8,7 @@ import pty
 import re
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -556,3 +557,22 @@ def test_switching_off_what_a_mode_lacks_is_no_error(cli, folder):
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_loads_is_one_line_too(number):
+    code = (
+        "import builtins, os, sys\n"
+        "load = builtins.__import__\n"
+        "def stopped(name, *rest):\n"
+        f"    if name == 'typer': os.kill(os.getpid(), {int(number)})\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = stopped\n"
+        "from upsample_cli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
+    assert done.returncode == 128 + number
+    assert re.fullmatch(r"upsample-cli: error: \w+ed; no output was written\n", done.stderr)

@@ -2,6 +2,7 @@
 
 import warnings
 
+import nibabel as nib
 import numpy as np
 import pytest
 from volumes import (
@@ -424,12 +425,11 @@ def test_a_header_that_no_form_needs_may_hold_a_broken_one(resampled):
 
 
 def test_the_standard_is_what_the_helpers_build(tmp_path):
-    nibabel = pytest.importorskip("nibabel")
     for version, order in ENCODINGS:
         path = write_volume(tmp_path / f"{version}.nii", voxels_of(), version=version, order=order)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            image = nibabel.load(path)
+            image = nib.load(path)
         raw = read_volume(path)
         assert image.header.endianness == order
         np.testing.assert_allclose(image.get_qform(), qform_affine(raw.fields), atol=1e-5)

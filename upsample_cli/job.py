@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from upsample_cli.advice import hints_about, warnings_about
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.image_formats import element_of_mode, format_of_suffix, mode_for_dtype
+from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
 from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import planes_per_chunk, window_bytes
@@ -88,11 +88,6 @@ class Job:
     image_mode: str = ""
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
-
-    @property
-    def element_name(self) -> str:
-        """What people call an element of such data."""
-        return {"image": "pixel", "volume": "voxel", "array": "element"}[self.source.kind]
 
     @property
     def output_bytes(self) -> int:
@@ -190,7 +185,8 @@ def _prepare(request: Request, source: "Source") -> Job:
     job = Job(request, source, method, axes, resampler, channels, image_mode=image_mode)
     if source.kind == "volume":
         _prepare_header(job, source)
-    _add_hints(job)
+    job.warnings += warnings_about(job)
+    job.hints += hints_about(job)
     return job
 
 
@@ -273,40 +269,3 @@ def _prepare_header(job: Job, source: "NiftiSource") -> None:
     x_first = job.axes[::-1]
     job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
     job.warnings += warnings
-    if source.header.is_label_map and job.method.mode.blurs:
-        job.warnings.append(
-            f"{source.name}: its intent says that it holds labels, and mode "
-            f"{job.method.mode.name} invents values between them; use nearest-exact"
-        )
-
-
-def _add_hints(job: Job) -> None:
-    _add_axes_hint(job)
-    if job.source.kind == "image":
-        named = format_of_suffix(Path(job.source.name).suffix)
-        if named not in (None, job.source.format):
-            job.warnings.append(f"{job.source.name}: holds {job.source.format}, not {named}")
-    elif job.request.has_image_options:
-        job.hints.append("--frame, --quality, --max-pixels and --straight-alpha are for images")
-    shrinks = any(axis.step > 1 + 1e-6 for axis in job.axes)
-    mode, name = job.method.mode, job.element_name
-    if shrinks and mode.allows_antialias and not job.method.antialias:
-        job.hints.append(
-            f"shrinking without --antialias skips {job.element_name}s; --antialias weighs them all"
-        )
-    if shrinks and mode.name == "nearest":
-        furthest = max(axis.step + 1 for axis in job.axes) / 2
-        job.hints.append(
-            f"nearest reads up to {furthest:.3g} {name}s beside where the output says; "
-            "nearest-exact reads the nearest"
-        )
-
-
-def _add_axes_hint(job: Job) -> None:
-    """Say which axes a lone number was taken to mean, since an array has no header."""
-    was_said = len(job.request.target.values) > 1 or job.request.mode in DIMENSION_BOUND
-    if job.source.kind == "array" and len(job.source.full_shape) > len(job.axes) and not was_said:
-        job.hints.append(
-            f"the last {len(job.axes)} of {len(job.source.full_shape)} axes are resampled; "
-            "one number per axis says otherwise, such as 2x2 for a stack of images"
-        )

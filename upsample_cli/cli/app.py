@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from upsample_cli import __version__
 from upsample_cli.cli import console
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
@@ -27,6 +26,8 @@ for command in (resample, info, explain):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from upsample_cli import __version__
+
         console.answer(f"upsample-cli {__version__}")
         raise typer.Exit
 

@@ -1,7 +1,10 @@
 """Signals that ask to stop. Imports nothing heavy: it must be in place before anything is."""
 
+import os
 import signal
+from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -9,27 +12,42 @@ WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 class Stopped(BaseException):
     """A signal arrived that asks to stop; Typer must not take it for its own.
 
-    ``number`` is the signal's, ``exit_code`` what a shell reports for it.
+    ``exit_code`` is what a shell reports for the signal.
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+        super().__init__(_message(number))
         self.exit_code = 128 + number
 
-    def __str__(self) -> str:
-        return f"{WORDS_FOR[signal.Signals(self.number)]}; no output was written"
+
+def exit_at_once() -> None:
+    """Let a signal end the process there and then, while there is nothing to tidy up.
+
+    An exception would be lost in the callbacks that run while modules are imported.
+    """
+    _install(_exit)
 
 
-def install() -> None:
-    """Turn SIGINT and SIGTERM into an exception, once; what is being tidied up is left in peace."""
+def raise_stopped() -> None:
+    """Let a signal raise ``Stopped``, so that what was begun is tidied up."""
+    _install(_raise)
+
+
+def _install(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
     for number in WORDS_FOR:
         # A parent that ignores a signal, as nohup does, wants its children to.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
+            signal.signal(number, handler)
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
-    for each in WORDS_FOR:
-        signal.signal(each, signal.SIG_IGN)
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    os.write(2, f"upsample-cli: error: {_message(number)}\n".encode())
+    os._exit(128 + number)
+
+
+def _raise(number: int, _frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
+
+
+def _message(number: int) -> str:
+    return f"{WORDS_FOR[signal.Signals(number)]}; no output was written"
