@@ -21,15 +21,16 @@ def along_rows(source: Any, taps: Any, weights: Any, counts: Any, target: Any) -
     """Weigh elements of one row, each of ``channels`` interleaved values."""
     rows, size_out, channels = target.shape
     width = taps.shape[0]
+    is_full = counts.min() == width
     for row in range(rows):
-        if width == 2 and counts.min() == 2:
+        if width == 2 and is_full:
             for o in range(size_out):
                 j0, j1 = taps[0, o], taps[1, o]
                 w0, w1 = weights[0, o], weights[1, o]
                 for c in range(channels):
                     total = source[row, j0, c] * w0
                     target[row, o, c] = fma(source[row, j1, c], w1, total)
-        elif width == 4 and counts.min() == 4:
+        elif width == 4 and is_full:
             for o in range(size_out):
                 j0, j1, j2, j3 = taps[0, o], taps[1, o], taps[2, o], taps[3, o]
                 w0, w1, w2, w3 = weights[0, o], weights[1, o], weights[2, o], weights[3, o]
