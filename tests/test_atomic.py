@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -27,18 +28,30 @@ remove_stale(Path(sys.argv[1]))
 """
 
 
+@contextmanager
+def written(path, **options):
+    """Write as the pipeline does: commit at the end, discard after an error."""
+    file = AtomicFile(path, **options)
+    try:
+        yield file
+    except BaseException:
+        file.discard()
+        raise
+    file.commit()
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
 def write(path, data=b"new", **options):
-    with AtomicFile(path, **options) as output:
+    with written(path, **options) as output:
         output.file.write(data)
 
 
 def test_the_output_appears_only_when_it_is_complete(tmp_path):
     path = tmp_path / "out.bin"
-    with AtomicFile(path) as output:
+    with written(path) as output:
         output.file.write(b"new")
         assert not path.exists()
     assert path.read_bytes() == b"new"
@@ -46,7 +59,7 @@ def test_the_output_appears_only_when_it_is_complete(tmp_path):
 
 
 def test_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), AtomicFile(tmp_path / "out.bin") as output:
+    with pytest.raises(ZeroDivisionError), written(tmp_path / "out.bin") as output:
         output.file.write(b"half")
         raise ZeroDivisionError
     assert names(tmp_path) == []
@@ -65,7 +78,7 @@ def test_an_existing_output_needs_force(tmp_path):
 
 def test_an_output_that_appears_meanwhile_stays(tmp_path):
     path = tmp_path / "out.bin"
-    with pytest.raises(RequestError, match="exists"), AtomicFile(path) as output:
+    with pytest.raises(RequestError, match="exists"), written(path) as output:
         output.file.write(b"new")
         path.write_bytes(b"theirs")
     assert path.read_bytes() == b"theirs"

@@ -6,7 +6,6 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from upsample_cli.errors import FileError, RequestError
@@ -75,20 +74,6 @@ class AtomicFile:
         with contextlib.suppress(FileNotFoundError):
             mode = stat.S_IMODE(self.destination.stat().st_mode)
             os.chmod(self.temporary, mode)
-
-    def __enter__(self) -> "AtomicFile":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.commit()
-        else:
-            self.discard()
 
 
 def check_destination(name: str, *, force: bool) -> None:

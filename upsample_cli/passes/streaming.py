@@ -25,6 +25,7 @@ CHUNK_BYTES = 8 * 2**20
 """The size of what is read, and of what is given, at once."""
 
 FEW_PLANES = 4
+"""Planes larger than a chunk are still taken by so many, to keep a few threads busy."""
 
 WINDOW_BYTES = 32 * 2**20
 """The largest window of input planes; wider filters keep the sums of output planes instead."""
@@ -97,11 +98,13 @@ def _windowed(
 ) -> Iterator[tuple[Array, int]]:
     first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
     ring: Array | None = None
-    capacity, arrived, done = 0, 0, 0
+    wrapped = outer
+    arrived, done = 0, 0
     for chunk in chunks:
         if ring is None:
             capacity = len(chunk) + _reach(outer)
             ring = _inner_planes(resampler, capacity, chunk.shape[-1])
+            wrapped = outer.wrapped(capacity)
         # Planes that no output reads are not passed.
         begin = max(arrived, int(first[done])) if done < outer.size_out else arrived + len(chunk)
         _fill(resampler, chunk[max(begin - arrived, 0) :], begin, ring, threads)
@@ -109,7 +112,7 @@ def _windowed(
         ready = int(np.searchsorted(last, arrived))
         while done < ready:
             hi = min(done + slab_planes, ready)
-            yield _outer_slab(resampler, outer.wrapped(capacity), (done, hi), ring, threads)
+            yield _outer_slab(resampler, wrapped, (done, hi), ring, threads)
             done = hi
 
 
@@ -236,14 +239,10 @@ def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple
     work = _plane_bytes(resampler, channels)
     read = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
     ratio = resampler.shape_out[0] / resampler.shape_in[0]
-    chunk = max(threads_worth(threads), int(CHUNK_BYTES / max(work, read, work * ratio)))
-    slab = max(threads_worth(threads), CHUNK_BYTES // work)
+    least = min(threads, FEW_PLANES)
+    chunk = max(least, int(CHUNK_BYTES / max(work, read, work * ratio)))
+    slab = max(least, CHUNK_BYTES // work)
     return min(chunk, resampler.shape_in[0]), min(slab, resampler.shape_out[0])
-
-
-def threads_worth(threads: int) -> int:
-    """Return how many planes keep that many threads busy, without many large planes in memory."""
-    return min(threads, FEW_PLANES)
 
 
 def items_per_group(resampler: Resampler, channels: int) -> int:
