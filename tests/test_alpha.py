@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from upsample_cli.passes.alpha import weigh_colours
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
 

@@ -15,7 +15,8 @@ from upsample_cli.passes.arithmetic import (
     choose_arithmetic,
     store,
 )
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 

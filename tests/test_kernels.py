@@ -4,11 +4,33 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli.kernels import convert, fixed_point, separable
+from upsample_cli.kernels import convert, copying, separable
+from upsample_cli.passes.arithmetic import FixedPoint, Floating
+from upsample_cli.sampling.axis import AxisPlan
+from upsample_cli.sampling.modes import MODES, Method
+from upsample_cli.sampling.rows import PhasePlan, plan_rows
 
 FLOATS = [np.float32, np.float64]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-KERNELS = ["along_rows", "across_rows"]
+KERNELS = ["along", "across"]
+LINEAR = Method(MODES["linear"])
+
+
+def weigh(kernel, arithmetic, source, plan, target):
+    """Pass (blocks, size_in, row) by the kernels along or across rows, into ``target``."""
+    if kernel == "across":
+        arithmetic.across(source, plan, target)
+        return
+    blocks, _, channels = source.shape
+    # Every row twice, in the other order, to see that rows are picked.
+    rows = np.concatenate([source, source])[::-1].reshape(2 * blocks, -1)
+    picked = np.arange(2 * blocks, dtype=np.uint32)[::-1][:blocks].copy()
+    arithmetic.along(rows.copy(), picked, plan, channels, target.reshape(blocks, -1))
+
+
+def floating(dtype):
+    return Floating(LINEAR, dtype, dtype)
+
 
 SHAPES = [
     # blocks, size_in, size_out, channels or row length, taps
@@ -20,6 +42,10 @@ SHAPES = [
     (2, 7, 5, 1, 1),
     (3, 8, 2, 5, 3),
     (2, 9, 3, 3, 7),
+    (6, 9, 5, 1, 7),
+    (5, 40, 11, 3, 19),
+    (9, 40, 11, 4, 19),
+    (7, 40, 11, 1, 19),
     (1, 12, 2, 31, 7),
     (1, 4, 2, 2049, 1),
     (1, 3, 1, 2049, 2),
@@ -49,8 +75,47 @@ def test_weighted_sums(shape, dtype, ragged):
     expected = naive.weighted_sums(source, taps, weights, counts)
     for name in KERNELS:
         target = np.full((blocks, size_out, length), np.nan, dtype)
-        getattr(separable, name)(source, taps, weights, counts, target)
+        weigh(name, floating(dtype), source, AxisPlan(taps, weights, counts), target)
         assert np.array_equal(target, expected), name
+
+
+def doubling(size_in, width, dtype):
+    """Return a plan of twice as many samples, regular but for the ends, in any weights."""
+    taps, weights, counts = plan(size_in, 2 * size_in, width, dtype, ragged=False)
+    sample = np.arange(2 * size_in)
+    shifts = (sample % 2) - width // 2 + np.arange(width)[:, np.newaxis]
+    taps = np.clip(sample // 2 + shifts, 0, size_in - 1)
+    counts[0] = counts[-1] = 1
+    return taps, weights, counts
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("size_in", [15, 16, 70])
+def test_doubled_rows(size_in, width, channels):
+    taps, weights, counts = doubling(size_in, width, np.float32)
+    source = naive.pseudo_random((5, size_in, channels), np.float32, 6) - np.float32(100)
+    rows = AxisPlan(taps, weights, counts)
+    assert isinstance(plan_rows(rows, size_in, channels), PhasePlan)
+    target = np.full((5, 2 * size_in, channels), np.nan, np.float32)
+    weigh("along", floating(np.float32), source, rows, target)
+    assert np.array_equal(target, naive.weighted_sums(source, taps, weights, counts))
+
+    pixels = source.astype(np.int32).astype(np.uint8)
+    whole = (weights * 2.0**12).astype(np.int32)
+    pixels_out = np.full(target.shape, 77, np.uint8)
+    fixed = FixedPoint(LINEAR, np.float64)
+    weigh("along", fixed, pixels, AxisPlan(taps, whole, counts, 14), pixels_out)
+    expected = naive.fixed_point_sums(pixels, taps, whole, counts, 14)
+    assert np.array_equal(pixels_out, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_doubled_copies(dtype):
+    source = np.arange(15, dtype=dtype).reshape(3, 5)
+    target = np.zeros((2, 10), dtype)
+    copying.doubled_rows(source, np.array([2, 0], np.uint32), target)
+    assert np.array_equal(target, np.repeat(source[[2, 0]], 2, axis=1))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -65,7 +130,7 @@ def test_what_is_not_finite_travels(kernel, width, dtype):
     weights[-1] = 0
     counts = np.full(3, width)
     target = np.empty((1, 3, 5), dtype)
-    getattr(separable, kernel)(source, taps, weights, counts, target)
+    weigh(kernel, floating(dtype), source, AxisPlan(taps, weights, counts), target)
     with np.errstate(invalid="ignore"):
         expected = naive.weighted_sums(source, taps, weights, counts)
     assert np.isnan(expected).any()
@@ -86,14 +151,20 @@ def test_accumulated_taps_are_the_same_sum(length, dtype):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_take(shape, dtype):
+def test_copied_rows(shape, dtype):
     blocks, size_in, size_out, length, _ = shape
     rng = np.random.default_rng(3)
     source = rng.integers(0, np.iinfo(dtype).max, (blocks, size_in, length), dtype, endpoint=True)
     taps = rng.integers(0, size_in, size_out)
     target = np.zeros((blocks, size_out, length), dtype)
-    separable.take(source, taps, target)
+    copying.across_rows(source, taps, target)
     assert np.array_equal(target, source[:, taps])
+    rows = source.reshape(blocks, -1)
+    picked = np.arange(blocks, dtype=np.uint32)[::-1].copy()
+    flat = (taps[:, np.newaxis] * length + np.arange(length)).reshape(-1).astype(np.uint32)
+    along = np.zeros((blocks, size_out * length), dtype)
+    copying.along_rows(rows, picked, flat, along)
+    assert np.array_equal(along[::-1].reshape(target.shape), target)
 
 
 @pytest.mark.parametrize("ragged", [False, True])
@@ -107,7 +178,8 @@ def test_fixed_point_sums(shape, precision, ragged):
     expected = naive.fixed_point_sums(source, taps, weights, counts, precision)
     for name in KERNELS:
         target = np.full((blocks, size_out, length), 77, np.uint8)
-        getattr(fixed_point, name)(source, taps, weights, counts, precision, target)
+        whole = AxisPlan(taps, weights, counts, precision)
+        weigh(name, FixedPoint(LINEAR, np.float64), source, whole, target)
         assert np.array_equal(target, expected), name
 
 
@@ -126,7 +198,8 @@ def test_fixed_point_rounds_half_up_and_clamps(kernel, weights, expected):
     whole = (np.array(weights)[:, np.newaxis] * 2**14).astype(np.int32)
     taps, counts = np.array([[0], [1]]), np.array([2])
     target = np.empty((1, 1, 3), np.uint8)
-    getattr(fixed_point, kernel)(source, taps, whole, counts, 14, target)
+    whole_plan = AxisPlan(taps, whole, counts, 14)
+    weigh(kernel, FixedPoint(LINEAR, np.float64), source, whole_plan, target)
     assert target[0, 0].tolist() == expected
 
 

@@ -4,8 +4,9 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli.passes import resampler as module
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes import whole as module
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale, axis_from_size
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from upsample_cli.passes import streaming
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import planes_per_chunk, stream_item, window_bytes
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 
@@ -159,18 +160,14 @@ def test_memory_does_not_grow_with_depth(monkeypatch, method, window):
 
 def test_window_bytes_is_what_the_window_takes(monkeypatch):
     taken = []
-    inner_planes = streaming._inner_planes
-    monkeypatch.setattr(
-        streaming,
-        "_inner_planes",
-        lambda *a: taken.append(inner_planes(*a)) or taken[-1],
-    )
+    window = streaming.Window
+    monkeypatch.setattr(streaming, "Window", lambda *a: taken.append(window(*a)) or taken[-1])
     for dtype in ("float32", "complex64", "uint8", "float64"):
         item = naive.pseudo_random((*SHAPE, 2), "float32", 6).astype(dtype)
         resampler = make(("cubic", False, False), (34, 10, 12), dtype)
         taken.clear()
         list(stream_item(resampler, Planes(item, 3), 1, 4))
-        assert [ring.nbytes for ring in taken] == [window_bytes(resampler, 2, 3)]
+        assert [window.ring.nbytes for window in taken] == [window_bytes(resampler, 2, 3)]
 
 
 def test_copied_axis_needs_no_window():

@@ -20,8 +20,8 @@ from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
-from upsample_cli.passes.resampler import resample_array
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.resources import check_disk, check_memory
 
 if TYPE_CHECKING:

@@ -3,48 +3,118 @@
 Each output is a sum over taps in the plan's order: a product, then fused multiply-adds. The
 loops for 2 and 4 taps are the same sum written out, so that it stays in registers.
 
-source : (rows, size_in, channels) or (blocks, size_in, row), float32 or float64
-taps, weights : (width, size_out); counts : (size_out,), as in ``sampling.axis.AxisPlan``
-target : like the source with size_out in the middle, written in full
+Along rows: source (all rows, values_in); picked : uint32 (rows,), which of them are passed;
+taps, weights (values_out, width) and counts (values_out,), as in ``sampling.rows``;
+target (rows, values_out).
+
+Across rows: source (blocks, size_in, row); taps, weights (width, size_out) and counts
+(size_out,), as in ``sampling.axis.AxisPlan``; target (blocks, size_out, row).
+
+All are float32 or float64, and the target is written in full.
 """
 
 from typing import Any
 
-from upsample_cli.kernels.compile import fma, kernel
+from upsample_cli.kernels.compile import fma, inlined, kernel
+from upsample_cli.kernels.interleave import interleave
 
 BLOCK = 2048
 """Elements of a row that are summed over all taps before the next: they stay in the L1 cache."""
 
 
 @kernel
-def along_rows(source: Any, taps: Any, weights: Any, counts: Any, target: Any) -> None:
-    """Weigh elements of one row, each of ``channels`` interleaved values."""
-    rows, size_out, channels = target.shape
-    width = taps.shape[0]
-    is_full = counts.min() == width
-    for row in range(rows):
-        if width == 2 and is_full:
-            for o in range(size_out):
-                j0, j1 = taps[0, o], taps[1, o]
-                w0, w1 = weights[0, o], weights[1, o]
-                for c in range(channels):
-                    total = source[row, j0, c] * w0
-                    target[row, o, c] = fma(source[row, j1, c], w1, total)
-        elif width == 4 and is_full:
-            for o in range(size_out):
-                j0, j1, j2, j3 = taps[0, o], taps[1, o], taps[2, o], taps[3, o]
-                w0, w1, w2, w3 = weights[0, o], weights[1, o], weights[2, o], weights[3, o]
-                for c in range(channels):
-                    total = fma(source[row, j1, c], w1, source[row, j0, c] * w0)
-                    total = fma(source[row, j2, c], w2, total)
-                    target[row, o, c] = fma(source[row, j3, c], w3, total)
+def along_rows(
+    source: Any, picked: Any, taps: Any, weights: Any, counts: Any, is_full: Any, target: Any
+) -> None:
+    """Weigh values within each row, four rows at a time, so that a tap is looked up once for all.
+
+    is_full : whether every count is the width
+    """
+    rows, values_out = target.shape
+    for row in range(0, rows, 4):
+        # Past the last row, the last one is done again.
+        r1, r2, r3 = min(row + 1, rows - 1), min(row + 2, rows - 1), min(row + 3, rows - 1)
+        a, b = source[picked[row]], source[picked[r1]]
+        c, d = source[picked[r2]], source[picked[r3]]
+        out_a, out_b, out_c, out_d = target[row], target[r1], target[r2], target[r3]
+        if is_full and taps.shape[1] == 2:
+            for n in range(values_out):
+                j0, j1 = taps[n, 0], taps[n, 1]
+                w0, w1 = weights[n, 0], weights[n, 1]
+                out_a[n] = fma(a[j1], w1, a[j0] * w0)
+                out_b[n] = fma(b[j1], w1, b[j0] * w0)
+                out_c[n] = fma(c[j1], w1, c[j0] * w0)
+                out_d[n] = fma(d[j1], w1, d[j0] * w0)
         else:
-            for o in range(size_out):
-                for c in range(channels):
-                    total = source[row, taps[0, o], c] * weights[0, o]
-                    for k in range(1, counts[o]):
-                        total = fma(source[row, taps[k, o], c], weights[k, o], total)
-                    target[row, o, c] = total
+            for n in range(values_out):
+                j, w = taps[n, 0], weights[n, 0]
+                sum_a, sum_b, sum_c, sum_d = a[j] * w, b[j] * w, c[j] * w, d[j] * w
+                for k in range(1, counts[n]):
+                    j, w = taps[n, k], weights[n, k]
+                    sum_a = fma(a[j], w, sum_a)
+                    sum_b = fma(b[j], w, sum_b)
+                    sum_c = fma(c[j], w, sum_c)
+                    sum_d = fma(d[j], w, sum_d)
+                out_a[n], out_b[n], out_c[n], out_d[n] = sum_a, sum_b, sum_c, sum_d
+
+
+@kernel
+def doubled_rows(
+    source: Any,
+    picked: Any,
+    taps: Any,
+    weights: Any,
+    counts: Any,
+    channels: Any,
+    first: Any,
+    last: Any,
+    shifts: Any,
+    phase_weights: Any,
+    phases: Any,
+    target: Any,
+) -> None:
+    """Do the same for twice as many samples, as ``sampling.rows.PhasePlan`` says: no gather.
+
+    phases : scratch (2, values_in)
+    """
+    begin, end = first * channels, last * channels
+    for row in range(target.shape[0]):
+        values, out = source[picked[row]], target[row]
+        for p in range(2):
+            sum_shifted(values, shifts[p], phase_weights[p], begin, end, phases[p])
+        interleave(phases, channels, first, last, out)
+        for lo, hi in ((0, 2 * begin), (2 * end, out.size)):
+            for n in range(lo, hi):
+                total = values[taps[n, 0]] * weights[n, 0]
+                for k in range(1, counts[n]):
+                    total = fma(values[taps[n, k]], weights[n, k], total)
+                out[n] = total
+
+
+@inlined
+def sum_shifted(values: Any, shifts: Any, weights: Any, begin: Any, end: Any, sums: Any) -> None:
+    """Set ``sums[n] = sum(weights[k, n] * values[n + shifts[k]])`` for n in [begin, end)."""
+    size = end - begin
+    s0, w0 = values[begin + shifts[0] : end + shifts[0]], weights[0, begin:end]
+    out = sums[begin:end]
+    if shifts.size == 2:
+        s1, w1 = values[begin + shifts[1] : end + shifts[1]], weights[1, begin:end]
+        for n in range(size):
+            out[n] = fma(s1[n], w1[n], s0[n] * w0[n])
+    elif shifts.size == 4:
+        s1, w1 = values[begin + shifts[1] : end + shifts[1]], weights[1, begin:end]
+        s2, w2 = values[begin + shifts[2] : end + shifts[2]], weights[2, begin:end]
+        s3, w3 = values[begin + shifts[3] : end + shifts[3]], weights[3, begin:end]
+        for n in range(size):
+            total = fma(s1[n], w1[n], s0[n] * w0[n])
+            out[n] = fma(s3[n], w3[n], fma(s2[n], w2[n], total))
+    else:
+        for n in range(size):
+            out[n] = s0[n] * w0[n]
+        for k in range(1, shifts.size):
+            s1, w1 = values[begin + shifts[k] : end + shifts[k]], weights[k, begin:end]
+            for n in range(size):
+                out[n] = fma(s1[n], w1[n], out[n])
 
 
 @kernel
@@ -72,28 +142,33 @@ def across_rows(source: Any, taps: Any, weights: Any, counts: Any, target: Any) 
                     total = fma(second[n], w1, first[n] * w0)
                     out[n] = fma(fourth[n], w3, fma(third[n], w2, total))
             else:
-                for begin in range(0, length, BLOCK):
-                    end = min(begin + BLOCK, length)
-                    for n in range(begin, end):
-                        out[n] = first[n] * w0
-                    for k in range(1, counts[o]):
-                        tap = source[block, taps[k, o]]
-                        weight = weights[k, o]
-                        for n in range(begin, end):
-                            out[n] = fma(tap[n], weight, out[n])
+                weigh_in_blocks(source[block], taps, weights, counts, o, out)
 
 
-@kernel
-def take(source: Any, taps: Any, target: Any) -> None:
-    """Copy one tap per output, for the nearest modes; any unsigned integer dtype.
-
-    source : (blocks, size_in, row); taps : int64 (size_out,); target : (blocks, size_out, row)
-    """
-    blocks, size_out, length = target.shape
-    for block in range(blocks):
-        for o in range(size_out):
-            for n in range(length):
-                target[block, o, n] = source[block, taps[o], n]
+@inlined
+def weigh_in_blocks(source: Any, taps: Any, weights: Any, counts: Any, o: Any, target: Any) -> None:
+    """Sum any number of taps, four at a time."""
+    for begin in range(0, target.size, BLOCK):
+        size = min(BLOCK, target.size - begin)
+        out = target[begin : begin + size]
+        first, w0 = source[taps[0, o], begin : begin + size], weights[0, o]
+        for n in range(size):
+            out[n] = first[n] * w0
+        k = 1
+        while k + 4 <= counts[o]:
+            first = source[taps[k, o], begin : begin + size]
+            second = source[taps[k + 1, o], begin : begin + size]
+            third = source[taps[k + 2, o], begin : begin + size]
+            fourth = source[taps[k + 3, o], begin : begin + size]
+            w0, w1, w2, w3 = weights[k, o], weights[k + 1, o], weights[k + 2, o], weights[k + 3, o]
+            for n in range(size):
+                total = fma(second[n], w1, fma(first[n], w0, out[n]))
+                out[n] = fma(fourth[n], w3, fma(third[n], w2, total))
+            k += 4
+        for rest in range(k, counts[o]):
+            first, w0 = source[taps[rest, o], begin : begin + size], weights[rest, o]
+            for n in range(size):
+                out[n] = fma(first[n], w0, out[n])
 
 
 @kernel

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.kernels import convert, fixed_point, separable
+from upsample_cli.kernels import convert, copying, fixed_point, separable
+from upsample_cli.passes.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.modes import Method
+from upsample_cli.sampling.rows import PhasePlan, RowPlan, plan_rows, plan_windows
 
 Array = NDArray[Any]
 
@@ -22,6 +24,9 @@ EXACT_FLOAT64 = 2**53
 
 FLOAT32_TAPS = 32
 """Sums of more taps than this run in float64, so that their error stays below 2e-6."""
+
+CHANNELS_OF_LANES = (1, 3, 4)
+"""How many interleaved uint8 values ``kernels.lanes`` knows how to load."""
 
 
 class Arithmetic(ABC):
@@ -52,8 +57,17 @@ class Arithmetic(ABC):
         """Return a C-contiguous block of ``dtype``; the block itself where it already is one."""
 
     @abstractmethod
-    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        """Fill ``target`` (before, size_out, after) from ``source`` (before, size_in, after)."""
+    def along(
+        self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
+    ) -> None:
+        """Fill ``target`` (rows, values_out) from rows ``picked`` of ``source`` (…, values_in).
+
+        ``channels`` values of a row make up one sample.
+        """
+
+    @abstractmethod
+    def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        """Fill ``target`` (before, size_out, row) from ``source`` (before, size_in, row)."""
 
     @abstractmethod
     def destination(self, target: Array) -> Array | None:
@@ -77,8 +91,19 @@ class Copying(Arithmetic):
     def load(self, block: Array) -> Array:
         return np.ascontiguousarray(block, self.element).view(self.dtype)
 
-    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        separable.take(source, plan.taps[0], target)
+    def along(
+        self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
+    ) -> None:
+        rows = plan_rows(plan, source.shape[1] // channels, channels)
+        if isinstance(rows, RowPlan):
+            copying.along_rows(source, picked, rows.taps[:, 0], target)
+        elif channels == 1 and not rows.shifts.any():
+            copying.doubled_rows(source, picked, target)
+        else:
+            copying.along_rows(source, picked, rows.edges.taps[:, 0], target)
+
+    def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        copying.across_rows(source, plan.taps[0], target)
 
     def destination(self, target: Array) -> Array | None:
         return target.view(self.dtype) if target.dtype == self.element else None
@@ -106,13 +131,39 @@ class Floating(Arithmetic):
             self.is_inexact = bool(block.size) and (
                 int(block.max()) > EXACT_FLOAT64 or int(block.min()) < -EXACT_FLOAT64
             )
-        return np.ascontiguousarray(as_real(block), self.dtype)
+        real = as_real(block)
+        if real.dtype == self.dtype and real.flags.c_contiguous:
+            return real
+        work = scratch("loaded", real.shape, self.dtype)
+        np.copyto(work, real)
+        return work
 
-    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        # One kernel streams over long rows, the other gathers within a row.
-        is_long = source.shape[2] >= 16
-        weigh = separable.across_rows if is_long else separable.along_rows
-        weigh(source, plan.taps, plan.weights, plan.counts, target)
+    def along(
+        self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
+    ) -> None:
+        rows = plan_rows(plan, source.shape[1] // channels, channels)
+        if isinstance(rows, RowPlan):
+            weights = rows.taps, rows.weights, rows.counts
+            separable.along_rows(source, picked, *weights, rows.is_full, target)
+            return
+        edges = rows.edges
+        separable.doubled_rows(
+            source,
+            picked,
+            edges.taps,
+            edges.weights,
+            edges.counts,
+            edges.channels,
+            rows.first,
+            rows.last,
+            rows.shifts,
+            rows.weights,
+            scratch("phases", (2, source.shape[1]), self.dtype),
+            target,
+        )
+
+    def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        separable.across_rows(source, plan.taps, plan.weights, plan.counts, target)
 
     def destination(self, target: Array) -> Array | None:
         real = as_real(target)
@@ -134,10 +185,53 @@ class FixedPoint(Arithmetic):
     def load(self, block: Array) -> Array:
         return np.ascontiguousarray(block)
 
-    def weigh(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        is_long = source.shape[2] >= 16
-        weigh = fixed_point.across_rows if is_long else fixed_point.along_rows
-        weigh(source, plan.taps, plan.weights, plan.counts, plan.precision, target)
+    def along(
+        self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
+    ) -> None:
+        rows = plan_rows(plan, source.shape[1] // channels, channels)
+        if isinstance(rows, PhasePlan):
+            self._along_in_phases(source, picked, rows, target)
+        elif channels in CHANNELS_OF_LANES:
+            windows = plan_windows(plan, channels)
+            fixed_point.along_windows(
+                source,
+                picked,
+                windows.first,
+                windows.weights,
+                windows.precision,
+                channels,
+                scratch("padded", (4, source.shape[1] + windows.overhang), np.uint8),
+                target,
+            )
+        else:
+            weights = rows.taps, rows.weights, rows.counts
+            fixed_point.along_rows(source, picked, *weights, rows.precision, target)
+
+    def _along_in_phases(
+        self, source: Array, picked: Array, plan: PhasePlan, target: Array
+    ) -> None:
+        edges = plan.edges
+        fixed_point.doubled_rows(
+            source,
+            picked,
+            edges.taps,
+            edges.weights,
+            edges.counts,
+            edges.precision,
+            edges.channels,
+            plan.first,
+            plan.last,
+            plan.shifts,
+            plan.weights,
+            scratch("sums", (source.shape[1],), np.int32),
+            scratch("phases", (2, source.shape[1]), self.dtype),
+            target,
+        )
+
+    def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
+        sums = scratch("sums", (fixed_point.BLOCK,), np.int32)
+        weights = plan.taps, plan.weights, plan.counts
+        fixed_point.across_rows(source, *weights, plan.precision, sums, target)
 
     def destination(self, target: Array) -> Array | None:
         return target if target.dtype == self.dtype else None

@@ -5,23 +5,22 @@ the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is
 """
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
+from upsample_cli.passes.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 Plans = Sequence[AxisPlan | None]
 
-SLAB_BYTES = 4 * 2**20
-"""The size at which a slab of output pays for its overhead and still fits in a cache."""
+LONG_ROW = 16
+"""Values from which on a row is worth a vector loop of its own."""
 
 
 class Resampler:
@@ -92,43 +91,38 @@ def apply_passes(
 ) -> Array:
     """Return ``work`` (items, *spatial, channels) with every plan applied, x first.
 
-    The last pass writes to ``destination`` if there is one; then that is what is returned.
+    The last pass writes to ``destination`` if there is one; then that is what is returned. What is
+    returned otherwise is scratch.
     """
+    plans = list(plans)
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
     for index in reversed(to_do):
         plan = plans[index]
         assert plan is not None
-        before, after = work.shape[: index + 1], work.shape[index + 2 :]
-        is_last = index == to_do[0] and destination is not None
+        before, size_in, after = _around(work.shape, index)
+        row = math.prod(after)
+        is_long = row >= LONG_ROW
+        picked: Array = np.arange(math.prod(before), dtype=np.uint32)
+        outer = plans[index - 1] if index else None
+        if outer is not None and not is_long:
+            # Rows that the next pass does not read need no pass along them.
+            used, plans[index - 1] = outer.compacted(before[-1])
+            picked = picked.reshape(-1, before[-1])[:, used].reshape(-1)
+            before = (*before[:-1], len(used))
         shape = (*before, plan.size_out, *after)
-        target = destination if is_last else np.empty(shape, arithmetic.dtype)
+        is_last = index == to_do[0] and destination is not None
+        target = destination if is_last else scratch(f"pass {index}", shape, arithmetic.dtype)
         assert target is not None
-        rows, length = math.prod(before), math.prod(after)
-        arithmetic.weigh(work.reshape(rows, -1, length), plan, target.reshape(rows, -1, length))
+        if is_long:
+            blocks = target.reshape(-1, plan.size_out, row)
+            arithmetic.across(work.reshape(-1, size_in, row), plan, blocks)
+        else:
+            rows = target.reshape(len(picked), -1)
+            arithmetic.along(work.reshape(-1, size_in * row), picked, plan, row, rows)
         work = target
     return work
 
 
-def resample_array(resampler: Resampler, source: Array, target: Array, threads: int) -> int:
-    """Resample an array in memory: (items, *shape_in, channels) into ``target``.
-
-    Small items go to the threads in groups, large ones in slabs; the bits are the same.
-    Return how many values did not fit the output dtype and were saturated.
-    """
-    if not target.size:
-        return 0
-    item_bytes = target[0].nbytes
-    tasks: list[Callable[[], int]] = []
-    if item_bytes <= SLAB_BYTES:
-        per_task = max(1, SLAB_BYTES // max(item_bytes, source[0].nbytes))
-        for lo in range(0, len(source), per_task):
-            part = slice(lo, lo + per_task)
-            tasks.append(partial(resampler.items, source[part], target[part]))
-    else:
-        size = resampler.shape_out[0]
-        per_task = max(1, SLAB_BYTES * size // item_bytes)
-        for item, out in zip(source, target, strict=True):
-            for lo in range(0, size, per_task):
-                hi = min(lo + per_task, size)
-                tasks.append(partial(resampler.slab, item, lo, hi, out[lo:hi]))
-    return sum(run_all(tasks, threads))
+def _around(shape: tuple[int, ...], index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """Split a shape (items, *spatial, channels) around spatial axis ``index``."""
+    return shape[: index + 1], shape[index + 1], shape[index + 2 :]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from upsample_cli.kernels.separable import accumulate
 from upsample_cli.passes.arithmetic import Floating
-from upsample_cli.passes.resampler import Plans, Resampler, apply_passes
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.window import Window, pass_planes
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.threads import run_all
 
@@ -96,71 +97,35 @@ def _windowed(
     threads: int,
     slab_planes: int,
 ) -> Iterator[tuple[Array, int]]:
-    first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
-    ring: Array | None = None
-    wrapped = outer
-    arrived, done = 0, 0
+    window: Window | None = None
+    arrived, filled, done = 0, 0, 0
     for chunk in chunks:
-        if ring is None:
-            capacity = len(chunk) + _reach(outer)
-            ring = _inner_planes(resampler, capacity, chunk.shape[-1])
-            wrapped = outer.wrapped(capacity)
-        # Planes that no output reads are not passed.
-        begin = max(arrived, int(first[done])) if done < outer.size_out else arrived + len(chunk)
-        _fill(resampler, chunk[max(begin - arrived, 0) :], begin, ring, threads)
-        arrived += len(chunk)
-        ready = int(np.searchsorted(last, arrived))
-        while done < ready:
-            hi = min(done + slab_planes, ready)
-            yield _outer_slab(resampler, wrapped, (done, hi), ring, threads)
+        if window is None:
+            window = Window(resampler, chunk.shape[-1], len(chunk) + _reach(outer))
+        ready = int(np.searchsorted(window.used, arrived + len(chunk)))
+        run_all(
+            [
+                partial(window.fill, chunk, arrived, *share)
+                for share in _shares(filled, ready, threads)
+            ],
+            threads,
+        )
+        arrived, filled = arrived + len(chunk), ready
+        last_done = int(np.searchsorted(window.last, filled))
+        while done < last_done:
+            hi = min(done + slab_planes, last_done)
+            yield _outer_slab(window, (done, hi), chunk.shape[-1], threads)
             done = hi
 
 
-def _fill(resampler: Resampler, planes: Array, begin: int, ring: Array, threads: int) -> None:
-    """Pass planes ``begin``, ``begin + 1``, … along the faster axes into their ring slots."""
-    capacity = ring.shape[1]
-    shares = []
-    for lo, hi in _shares(begin, begin + len(planes), threads):
-        # A share that crosses the end of the ring goes on at its start.
-        turn = min(hi, (lo // capacity + 1) * capacity)
-        shares += [(lo, turn), (turn, hi)]
-    tasks = [
-        partial(
-            _pass_planes,
-            resampler,
-            planes[np.newaxis, lo - begin : hi - begin],
-            ring[:, lo % capacity : lo % capacity + hi - lo],
-        )
-        for lo, hi in shares
-        if lo < hi
-    ]
-    run_all(tasks, threads)
-
-
-def _pass_planes(resampler: Resampler, planes: Array, target: Array) -> int:
-    inner: Plans = [None, *resampler.plans[1:]]
-    work = resampler.arithmetic.load(planes)
-    result = apply_passes(resampler.arithmetic, work, inner, target)
-    if result is not target:
-        target[...] = result
-    return 0
-
-
 def _outer_slab(
-    resampler: Resampler, plan: AxisPlan, outputs: tuple[int, int], ring: Array, threads: int
+    window: Window, outputs: tuple[int, int], channels: int, threads: int
 ) -> tuple[Array, int]:
     begin, end = outputs
-    inner_shape = resampler.shape_out[1:]
-    channels = ring.shape[-1] // resampler.arithmetic.lanes(resampler.dtype_in)
-    slab = np.empty((end - begin, *inner_shape, channels), resampler.dtype_out)
-    plans: Plans = [None] * len(inner_shape)
+    resampler = window.resampler
+    slab = np.empty((end - begin, *resampler.shape_out[1:], channels), resampler.dtype_out)
     tasks = [
-        partial(
-            resampler.run_loaded,
-            ring,
-            [plan.part(lo, hi), *plans],
-            slab[np.newaxis, lo - begin : hi - begin],
-        )
+        partial(window.slab, lo, hi, slab[lo - begin : hi - begin])
         for lo, hi in _shares(begin, end, threads)
     ]
     return slab, sum(run_all(tasks, threads))
@@ -173,8 +138,7 @@ def _summed(
     sums: dict[int, Array] = {}
     arrived, done = 0, 0
     for chunk in chunks:
-        passed = _inner_planes(resampler, len(chunk), chunk.shape[-1])
-        _fill(resampler, chunk, 0, passed, threads)
+        passed = _passed(resampler, chunk, threads)
         for index, plane in enumerate(passed[0], start=arrived):
             open_outputs = range(done, int(np.searchsorted(first, index, side="right")))
             for o in open_outputs:
@@ -197,10 +161,17 @@ def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, total: Array) -> int
     return 0
 
 
-def _inner_planes(resampler: Resampler, planes: int, channels: int) -> Array:
+def _passed(resampler: Resampler, chunk: Array, threads: int) -> Array:
+    """Return the planes of a chunk, passed along the faster axes."""
     lanes = resampler.arithmetic.lanes(resampler.dtype_in)
-    shape = (1, planes, *resampler.shape_out[1:], channels * lanes)
-    return np.empty(shape, resampler.arithmetic.dtype)
+    shape = (1, len(chunk), *resampler.shape_out[1:], chunk.shape[-1] * lanes)
+    passed = np.empty(shape, resampler.arithmetic.dtype)
+    tasks = [
+        partial(pass_planes, resampler, chunk[lo:hi], passed[:, lo:hi])
+        for lo, hi in _shares(0, len(chunk), threads)
+    ]
+    run_all(tasks, threads)
+    return passed
 
 
 def _shares(lo: int, hi: int, threads: int) -> list[tuple[int, int]]:

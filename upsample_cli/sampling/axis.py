@@ -4,7 +4,7 @@ The rules are PyTorch 2.13's (``aten/src/ATen/native/UpSample.h`` and its CPU ke
 the precision in which each coordinate is rounded.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,12 +85,14 @@ class AxisPlan:
     taps : int64 (width, size_out)
     weights : float, or int32 in units of ``2**-precision`` (width, size_out)
     counts : int64 (size_out,)
+    memo : what has been derived from this plan, for those who derive it
     """
 
     taps: NDArray[np.int64]
     weights: NDArray[Any]
     counts: NDArray[np.int64]
     precision: int = 0
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def width(self) -> int:
@@ -115,6 +117,15 @@ class AxisPlan:
             weights=np.ascontiguousarray(self.weights[:, lo:hi]),
             counts=self.counts[lo:hi],
         )
+
+    def compacted(self, size_in: int) -> tuple[NDArray[np.int64], "AxisPlan"]:
+        """Return which voxels any output reads, ascending, and the plan for these alone."""
+        if "compacted" not in self.memo:
+            used = np.unique(self.taps)
+            position = np.zeros(size_in, np.int64)
+            position[used] = np.arange(len(used))
+            self.memo["compacted"] = used, replace(self, taps=position[self.taps])
+        return self.memo["compacted"]
 
     def moved(self, origin: int) -> "AxisPlan":
         """Return the plan for an input that begins at voxel ``origin``."""

@@ -1,0 +1,25 @@
+"""Memory between two passes, kept by each thread: fresh pages cost more than filling them."""
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT_BYTES = 16 * 2**20
+"""The largest buffer that is kept; what is larger is allocated anew."""
+
+_own = threading.local()
+
+
+def scratch(use: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array with arbitrary content, valid until this thread asks for the same use."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size > KEPT_BYTES:
+        return np.empty(shape, dtype)
+    buffers = _own.__dict__
+    if use not in buffers or buffers[use].size < size:
+        buffers[use] = np.empty(size, np.uint8)
+    return buffers[use][:size].view(dtype).reshape(shape)

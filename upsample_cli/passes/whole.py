@@ -1,0 +1,68 @@
+"""Whole arrays in memory, in strips on threads."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from numpy.typing import NDArray
+
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.window import Window, span
+from upsample_cli.threads import run_all
+
+Array = NDArray[Any]
+
+SLAB_BYTES = 2 * 2**20
+"""The size at which a slab of output pays for its overhead and still fits in a cache."""
+
+LEAST_BYTES = 2**18
+"""What is smaller is done before a second thread has begun."""
+
+STRIPS_PER_THREAD = 4
+"""Enough for a thread that is held up to leave work to the others."""
+
+
+def resample_array(resampler: Resampler, source: Array, target: Array, threads: int) -> int:
+    """Resample an array in memory: (items, *shape_in, channels) into ``target``.
+
+    Small items go to the threads in groups, large ones in strips; the bits are the same.
+    Return how many values did not fit the output dtype and were saturated.
+    """
+    if not target.size:
+        return 0
+    item_bytes = max(source[0].nbytes, target[0].nbytes)
+    tasks: list[Callable[[], int]] = []
+    if item_bytes <= SLAB_BYTES and (len(source) >= threads or item_bytes <= LEAST_BYTES):
+        per_task = min(SLAB_BYTES // item_bytes, -(-len(source) // threads))
+        for lo in range(0, len(source), per_task):
+            part = slice(lo, lo + per_task)
+            tasks.append(partial(resampler.items, source[part], target[part]))
+    else:
+        size = resampler.shape_out[0]
+        slab = max(1, SLAB_BYTES * size // target[0].nbytes)
+        strips = min(threads * STRIPS_PER_THREAD, -(-item_bytes // LEAST_BYTES), size)
+        edges = [size * n // strips for n in range(strips + 1)]
+        for item, out in zip(source, target, strict=True):
+            for outputs in pairwise(edges):
+                tasks.append(partial(_strip, resampler, item, out, outputs, slab))
+    return sum(run_all(tasks, threads))
+
+
+def _strip(
+    resampler: Resampler, item: Array, target: Array, outputs: tuple[int, int], slab: int
+) -> int:
+    """Resample one item into the outputs [lo, hi) of its slowest axis, slab by slab."""
+    begin, end = outputs
+    slabs = [(lo, min(lo + slab, end)) for lo in range(begin, end, slab)]
+    outer, *inner = resampler.plans
+    if outer is None or all(plan is None for plan in inner):
+        return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
+    window = Window(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
+    misfits, filled = 0, 0
+    for lo, hi in slabs:
+        first, last = window.needed(lo, hi)
+        window.fill(item, 0, max(first, filled), last)
+        filled = max(last, filled)
+        misfits += window.slab(lo, hi, target[lo:hi])
+    return misfits

@@ -1,0 +1,97 @@
+"""A window of planes that slides along the slowest axis, each passed along the faster ones once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.passes.resampler import Plans, Resampler, apply_passes
+from upsample_cli.passes.scratch import scratch
+
+Array = NDArray[Any]
+
+
+class Window:
+    """The planes that outputs need, in a ring: plane j lies at slot j % capacity.
+
+    Planes are counted among those that any output reads, as in ``used``; the rest is never passed.
+
+    Parameters
+    ----------
+    resampler
+        The passes; the slowest axis is resampled.
+    channels
+        Interleaved values of an element.
+    capacity
+        How many planes there is room for: at least what any slab that will be asked for spans.
+    is_own
+        Whether one thread alone uses it; then its memory is kept for that thread's next window.
+    """
+
+    def __init__(
+        self, resampler: Resampler, channels: int, capacity: int, *, is_own: bool = False
+    ) -> None:
+        outer = resampler.plans[0]
+        assert outer is not None
+        self.resampler = resampler
+        self.capacity = capacity
+        self.used, plan = outer.compacted(resampler.shape_in[0])
+        self.first, self.last = plan.taps.min(axis=0), plan.taps.max(axis=0)
+        self.plan = plan.wrapped(capacity)
+        lanes = resampler.arithmetic.lanes(resampler.dtype_in)
+        shape = (1, capacity, *resampler.shape_out[1:], channels * lanes)
+        allocate = (lambda *a: scratch("window", *a)) if is_own else np.empty
+        self.ring: Array = allocate(shape, resampler.arithmetic.dtype)
+
+    def fill(self, planes: Array, origin: int, lo: int, hi: int) -> int:
+        """Pass the used planes [lo, hi) along the faster axes.
+
+        planes : (planes, *shape_in[1:], channels), of which the first is input plane ``origin``
+        """
+        while lo < hi:
+            # What crosses the end of the ring goes on at its start.
+            slot = lo % self.capacity
+            turn = min(hi, lo + self.capacity - slot)
+            chosen = _chosen(planes, self.used[lo:turn] - origin)
+            pass_planes(self.resampler, chosen, self.ring[:, slot : slot + turn - lo])
+            lo = turn
+        return 0
+
+    def slab(self, lo: int, hi: int, target: Array) -> int:
+        """Weigh the planes into outputs [lo, hi); return how many values did not fit.
+
+        target : (hi - lo, *shape_out[1:], channels) of the output's dtype
+        """
+        rest: Plans = [None] * (len(self.resampler.plans) - 1)
+        plans = [self.plan.part(lo, hi), *rest]
+        return self.resampler.run_loaded(self.ring, plans, target[np.newaxis])
+
+    def needed(self, lo: int, hi: int) -> tuple[int, int]:
+        """Return the used planes [first, last) that outputs [lo, hi) read."""
+        return int(self.first[lo:hi].min()), int(self.last[lo:hi].max()) + 1
+
+
+def pass_planes(resampler: Resampler, planes: Array, target: Array) -> int:
+    """Pass planes (planes, *shape_in[1:], channels) along the faster axes into ``target``."""
+    inner: Plans = [None, *resampler.plans[1:]]
+    work = resampler.arithmetic.load(planes[np.newaxis])
+    result = apply_passes(resampler.arithmetic, work, inner, target)
+    if result is not target:
+        target[...] = result
+    return 0
+
+
+def _chosen(planes: Array, indices: NDArray[np.int64]) -> Array:
+    first, count = int(indices[0]), len(indices)
+    is_run = int(indices[-1]) - first + 1 == count
+    return planes[first : first + count] if is_run else planes[indices]
+
+
+def span(resampler: Resampler, slabs: Sequence[tuple[int, int]]) -> int:
+    """Return the most used planes that one of the output slabs [lo, hi) reads."""
+    outer = resampler.plans[0]
+    assert outer is not None
+    _, plan = outer.compacted(resampler.shape_in[0])
+    taps = [plan.taps[:, lo:hi] for lo, hi in slabs]
+    return max(int(t.max() - t.min()) + 1 for t in taps)
