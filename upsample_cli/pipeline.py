@@ -235,17 +235,19 @@ def _run_image(
     if has_alpha and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
+    format = _image_format(output.suffix)
     # A pipe cannot go back to a header, and libtiff hides why a write failed.
-    in_memory = output.name == "-" or output.suffix in (".tif", ".tiff")
+    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
     file = io.BytesIO() if in_memory else files[0]
     job.warnings += write_image(
         file,
-        _image_format(output.suffix),
+        format,
         job.image_mode,
         result,
         source,
         request.image,
         name=output.name,
+        threads=request.threads,
     )
     if isinstance(file, io.BytesIO):
         files[0].write(file.getbuffer())
