@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES, output_suffix
 from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.image_formats import (
+    WITH_ALPHA,
+    check_can_write,
+    check_size,
+    format_of_suffix,
+)
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.passes.resampler import resample_array
@@ -231,8 +236,7 @@ def _run_image(
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
-    has_alpha = job.image_mode in ("LA", "RGBA")
-    if has_alpha and job.method.mode.blurs and not request.straight_alpha:
+    if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
     format = _image_format(output.suffix)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.image import ImageOptions, ImageSource, reason_of
-from upsample_cli.files.image_formats import check_can_write
+from upsample_cli.files.image_formats import WITH_ALPHA, check_can_write
 from upsample_cli.files.image_metadata import save_options
 from upsample_cli.files.png import write_png
 
@@ -39,7 +39,7 @@ def write_image(
     file
         At its start. A PNG is written strictly forward; any other format may need to seek.
     format, mode
-        Pillow's names, as `check_can_write` allows.
+        As `check_can_write` allows.
     pixels
         (height, width, channels), of the dtype in `PIXEL_MODES`.
     source
@@ -80,7 +80,7 @@ def write_image(
 
 def _encoding(format: str, mode: str, source: ImageSource, options: ImageOptions) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if source.transparency is not None and mode not in ("LA", "RGBA"):
+    if source.transparency is not None and mode not in WITH_ALPHA:
         key = source.transparency
         settings["transparency"] = min(key, 1) if mode == "1" and isinstance(key, int) else key
     if format == "JPEG":
@@ -121,7 +121,7 @@ def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.I
 
 def _stand_in(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
     """Return an image of one pixel for which Pillow writes what it would write for the whole."""
-    image = Image.new(mode, (1, 1))
+    image = Image.new(mode if mode == "I;16" else mode.removesuffix(";16"), (1, 1))
     if mode == "P":
         image.putpalette(_palette(pixels, source))
     return image
