@@ -386,6 +386,18 @@ def test_deep_colours_of_others_are_read_whole(mode):
     np.testing.assert_array_equal(got, pixels)
 
 
+def test_deep_colours_keep_what_comes_after_the_pixels():
+    whole = png_of("RGB;16", random_pixels("RGB;16", 4, 5), (b"tEXt", b"Early\0one")).getvalue()
+    exif = chunks_of(saved(GREY, exif=metadata()["exif"]).getvalue())[1]
+    assert exif[0] == b"eXIf"
+    late = struct.pack(">I4s", len(exif[1]), exif[0]) + exif[1]
+    late += struct.pack(">I", zlib.crc32(late[4:]))
+    source = opened(io.BytesIO(whole[:-12] + late + whole[-12:]))
+    source.pixels(blurs=True)
+    assert source.metadata.exif == b"Exif\0\0" + exif[1]
+    assert source.metadata.text == ((b"tEXt", b"Early\0one"),)
+
+
 def test_a_deep_transparent_colour_needs_all_of_its_bits():
     pixels = random_pixels("RGB;16", 4, 5)
     pixels[0, 0], pixels[0, 1] = (0x1234, 0x5678, 0x9ABC), (0x1234, 0x5678, 0x9ABD)

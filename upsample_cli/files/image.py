@@ -38,6 +38,7 @@ from upsample_cli.files.image_metadata import (
     picture_exif,
     read_metadata,
 )
+from upsample_cli.files.png import without_pixels
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
@@ -163,7 +164,9 @@ class ImageSource:
             chunks = kept_png_chunks(self.file) if self.format == "PNG" else ()
             # Without --max-pixels the default limit does, and threads need not wait for each other.
             with _pillow_limit(self.options) if self.options.max_pixels else nullcontext():
-                image = _open_frame(self.file, self.name, self.format, self.options)
+                # Pillow would spend as long on the pixels that it reduces as they take here.
+                file = without_pixels(self.file) if self.mode in DEEP_COLOURS else self.file
+                image = _open_frame(file, self.name, self.format, self.options)
                 image.load()
                 pixels = self._decoded(image, mode)
             self.metadata = read_metadata(image, chunks)
