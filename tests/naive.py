@@ -175,3 +175,20 @@ def interpolate(
         if is_fixed_point:
             work = np.clip(np.floor(work + 0.5), 0, 255)
     return work
+
+
+def png_predictor(name, left, up, corner):
+    """Return what the PNG filter of this number expects of a byte, from its three neighbours."""
+    if name == 4:
+        guess = left + up - corner
+        return min((left, up, corner), key=lambda value: abs(guess - value))
+    return (0, left, up, (left + up) // 2)[name]
+
+
+def png_filter(name, row, above, step):
+    """Filter a row as the PNG specification says, byte by byte."""
+    result = []
+    for n in range(len(row)):
+        left, corner = (int(row[n - step]), int(above[n - step])) if n >= step else (0, 0)
+        result.append((int(row[n]) - png_predictor(name, left, int(above[n]), corner)) % 256)
+    return result

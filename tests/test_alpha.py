@@ -31,16 +31,16 @@ def name_of(method):
 
 def resample(pixels, method, scale, *, weighs=True):
     axes = [axis_from_scale(size, scale, method) for size in pixels.shape[:2]]
-    resampler = Resampler(axes, method, np.uint8)
-    output = np.empty((*resampler.shape_out, pixels.shape[2]), np.uint8)
+    resampler = Resampler(axes, method, pixels.dtype)
+    output = np.empty((*resampler.shape_out, pixels.shape[2]), pixels.dtype)
     resample_array(resampler, pixels[np.newaxis], output[np.newaxis], 1)
     if weighs:
         weigh_colours(pixels, output, axes, method, 2)
     return output
 
 
-def noise(shape):
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+def noise(shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -86,8 +86,9 @@ def test_alpha_itself_is_what_it_is_without_weights():
         assert np.array_equal(resample(pixels, method, 2)[..., -1], straight[..., -1])
 
 
-def test_the_mean_is_that_of_a_plain_loop():
-    pixels = noise((1, 2, 4))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_mean_is_that_of_a_plain_loop(dtype):
+    pixels = noise((1, 2, 4), dtype)
     (a, b) = pixels[0].astype(float)
     expected = [
         (w * a[:3] * a[3] + (1 - w) * b[:3] * b[3]) / (w * a[3] + (1 - w) * b[3])
@@ -95,6 +96,27 @@ def test_the_mean_is_that_of_a_plain_loop():
     ]
     output = resample(pixels, Method(MODES["linear"]), 2)
     assert np.abs(output[0, :, :3] - expected).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_16_bit_colours_are_as_exact_as_8_bit_ones(method):
+    colour = (65_535, 40_001, 1)
+    pixels = np.zeros((70, 61, 4), np.uint16)
+    pixels[..., 3] = np.random.default_rng(0).choice([0, 21_845, 65_535], (70, 61))
+    pixels[pixels[..., 3] > 0, :3] = colour
+    output = resample(pixels, method, 1.3)
+    is_visible = output[..., 3] > 1
+    assert is_visible.any()
+    assert (output[is_visible, :3] == colour).all()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_an_opaque_16_bit_image_is_left_alone(method):
+    pixels = noise((40, 30, 4), np.uint16)
+    pixels[..., 3] = 65_535
+    assert np.array_equal(
+        resample(pixels, method, 1.3), resample(pixels, method, 1.3, weighs=False)
+    )
 
 
 def test_hidden_colours_stay_where_all_is_transparent():

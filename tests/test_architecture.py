@@ -1,4 +1,4 @@
-"""Imports go one way: cli → report, pipeline → job → passes, files → kernels, sampling."""
+"""Imports go one way: cli → report, pipeline → job → passes, files → codecs → kernels, sampling."""
 
 import ast
 from pathlib import Path
@@ -18,7 +18,8 @@ ALLOWED = {
     "text": set(),
     "passes": {"kernels", "passes", "sampling", "threads"},
     "functional": {"passes", "sampling", "threads"},
-    "files": {"errors", "files", "sampling"},
+    "codecs": {"codecs", "kernels", "threads"},
+    "files": {"codecs", "errors", "files", "sampling"},
     "advice": {"files", "job", "sampling"},
     "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
@@ -35,6 +36,7 @@ ALLOWED = {
 THIRD_PARTY = {
     "sampling": {"numpy"},
     "kernels": {"numpy", "numba", "llvmlite", "platformdirs"},
+    "codecs": {"numpy", "isal"},
     "files": {"numpy", "nibabel", "PIL", "isal"},
     "errors": set(),
     "cli": {"typer", "tqdm"},

@@ -101,10 +101,10 @@ def many_frames(folder):
     frames[0].save(folder / "many.tif", save_all=True, append_images=frames[1:])
 
 
-def deep_colour(folder):
+def interlaced_deep_colour(folder):
     rows = b"".join(b"\0" + bytes(8 * 6) for _ in range(6))
     chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", 8, 6, 16, 2, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", 8, 6, 16, 2, 0, 0, 1)),
         (b"IDAT", zlib.compress(rows)),
         (b"IEND", b""),
     )
@@ -144,7 +144,7 @@ FILES = [
     ("text-as-image", "x.png out.png -x 2", FAILED, "x.png", put("x.png", b"no picture")),
     ("text-in-gzip", "x.nii.gz o.nii -x 2", FAILED, "x", put("x.nii.gz", gzip.compress(b"text"))),
     ("many-frames", "many.tif out.tif -x 2", WRONG, "--frame", many_frames),
-    ("16-bit-colour", "deep.png out.png -x 2", FAILED, "deep.png", deep_colour),
+    ("interlaced", "deep.png out.png -x 2", FAILED, "deep.png", interlaced_deep_colour),
     ("unreadable-array", "in.npy out.npy -x 2", FAILED, "in.npy", damage("in.npy", 20)),
     (
         "array-of-objects",

@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES, output_suffix
 from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.image_formats import (
+    WITH_ALPHA,
+    check_can_write,
+    check_size,
+    format_of_suffix,
+)
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
@@ -231,21 +236,22 @@ def _run_image(
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
-    has_alpha = job.image_mode in ("LA", "RGBA")
-    if has_alpha and job.method.mode.blurs and not request.straight_alpha:
+    if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
+    format = _image_format(output.suffix)
     # A pipe cannot go back to a header, and libtiff hides why a write failed.
-    in_memory = output.name == "-" or output.suffix in (".tif", ".tiff")
+    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
     file = io.BytesIO() if in_memory else files[0]
     job.warnings += write_image(
         file,
-        _image_format(output.suffix),
+        format,
         job.image_mode,
         result,
         source,
         request.image,
         name=output.name,
+        threads=request.threads,
     )
     if isinstance(file, io.BytesIO):
         files[0].write(file.getbuffer())

@@ -3,6 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+R = TypeVar("R")
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 
@@ -17,7 +20,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def run_all(tasks: Sequence[Callable[[], int]], threads: int) -> list[int]:
+def run_all(tasks: Sequence[Callable[[], R]], threads: int) -> list[R]:
     """Run independent tasks on up to ``threads`` threads; the first error is raised.
 
     The threads are kept for the next call. Tasks must not call this function themselves.

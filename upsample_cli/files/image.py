@@ -23,8 +23,10 @@ from PIL.TiffImagePlugin import (
 )
 
 from upsample_cli.errors import FileError, RequestError, UpsampleError
+from upsample_cli.files.image_deep import read_deep, with_keyed_alpha
 from upsample_cli.files.image_formats import (
     BLENDED,
+    DEEP_COLOURS,
     IMAGE_FORMATS,
     PIXEL_MODES,
     Transparency,
@@ -36,6 +38,7 @@ from upsample_cli.files.image_metadata import (
     picture_exif,
     read_metadata,
 )
+from upsample_cli.files.png import without_pixels
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
@@ -60,7 +63,8 @@ class ImageOptions:
     quality: int | None = None
 
 
-CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16")
+CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16", "RGB;16")
+DEEP_AND_KEYED = ("I;16", "RGB;16")
 TIFF_SIGNED = 2
 BYTE_BITS = 8
 
@@ -83,7 +87,8 @@ class UnturnedTiff(TiffImageFile):
 class ImageSource:
     """An image file whose header has been read; `pixels` decodes it.
 
-    ``mode`` is Pillow's mode of the selected frame, ``I;16`` for every unsigned 16-bit grey.
+    ``mode`` is Pillow's mode of the selected frame, ``I;16`` for every unsigned 16-bit grey, and
+    one of `DEEP_COLOURS` for colours of 16 bits.
     ``transparency`` is the palette index, the alpha of each palette entry, or the colour that is
     transparent. ``metadata`` is complete once `pixels` has been called.
     """
@@ -145,7 +150,7 @@ class ImageSource:
         Returns
         -------
         mode
-            Pillow's mode of the pixels.
+            The mode of the pixels.
         pixels
             A writable C-contiguous array (height, width, channels), of the dtype in `PIXEL_MODES`.
 
@@ -159,13 +164,28 @@ class ImageSource:
             chunks = kept_png_chunks(self.file) if self.format == "PNG" else ()
             # Without --max-pixels the default limit does, and threads need not wait for each other.
             with _pillow_limit(self.options) if self.options.max_pixels else nullcontext():
-                image = _open_frame(self.file, self.name, self.format, self.options)
+                # Pillow would spend as long on the pixels that it reduces as they take here.
+                file = without_pixels(self.file) if self.mode in DEEP_COLOURS else self.file
+                image = _open_frame(file, self.name, self.format, self.options)
                 image.load()
-                pixels = _to_array(_blended(image, self, mode), mode)
+                pixels = self._decoded(image, mode)
             self.metadata = read_metadata(image, chunks)
             if self.mode == "P":
                 self.palette = bytes(image.getpalette("RGB") or ())
             return mode, pixels
+
+    def _decoded(self, image: Image.Image, mode: str) -> NDArray[Any]:
+        is_keyed = mode != self.mode and self.mode in DEEP_AND_KEYED
+        if self.mode in DEEP_COLOURS:
+            pixels = read_deep(self.file, self.mode, self.shape)
+        elif is_keyed:
+            pixels = _to_array(image, self.mode)
+        else:
+            return _to_array(_blended(image, self, mode), mode)
+        if not is_keyed:
+            return pixels
+        assert isinstance(self.transparency, (int, tuple))
+        return with_keyed_alpha(pixels, self.transparency)
 
 
 def open_image(file: BinaryIO, name: str, options: ImageOptions) -> ImageSource:
@@ -270,7 +290,7 @@ def _open_frame(
         image.seek(frame)
         _check_size(image, name, limit)
         if loss := _loss(image):
-            raise FileError(name, loss, "use a copy that Pillow reads whole")
+            raise FileError(name, loss, "use a copy that is stored otherwise")
         if frame:
             image.load()  # an animation's later frames know their mode only when composed
     if _native_mode(image) not in PIXEL_MODES:
@@ -314,7 +334,11 @@ def _loss(image: ImageFile.ImageFile) -> str:
             "its 16-bit palette would be reduced to 8 bits": mode == "P"
             and any(c & 0xFF not in (0, c >> BYTE_BITS) for c in tags.get(COLORMAP, ())),
         }
-    losses["its 16-bit colour would be reduced to 8 bits"] = deep and len(image.getbands()) > 1
+    deep_colour = deep and len(image.getbands()) > 1
+    is_png = image.format == "PNG" and getattr(image, "n_frames", 1) == 1
+    losses["its 16-bit colour would be reduced to 8 bits"] = deep_colour and not is_png
+    interlaced = bool(image.info.get("interlace"))
+    losses["its 16-bit colour is interlaced and would be reduced"] = deep_colour and interlaced
     return next((loss for loss, real in losses.items() if real), "")
 
 
@@ -325,20 +349,25 @@ def _is_deep(codec: str, arguments: object) -> bool:
 
 def _native_mode(image: Image.Image) -> str:
     # Pillow reads a 16-bit PGM as 32-bit integers, though its values are 0 to 65535.
-    is_16_bit = image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
-    return "I;16" if is_16_bit else image.mode
+    if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
+        return "I;16"
+    if image.format == "PNG" and isinstance(image, ImageFile.ImageFile) and image.tile:
+        stored = str(image.tile[0].args).removesuffix("B")  # LA;16B, which Pillow makes RGBA
+        return stored if stored in DEEP_COLOURS else image.mode
+    return image.mode
 
 
 def _transparency(image: ImageFile.ImageFile) -> Transparency:
     key: object = image.info.get("transparency")
-    if _native_mode(image) not in CAN_BE_KEYED or not isinstance(key, (int, bytes, tuple)):
+    native = _native_mode(image)
+    if native not in CAN_BE_KEYED or not isinstance(key, (int, bytes, tuple)):
         return None
     # PNG counts the key in the file's own depth, while Pillow spreads 2 and 4 bits over 0 to 255.
     shallow = re.fullmatch(r"L;([24])", str(image.tile[0].args)) if image.tile else None
     if isinstance(key, int) and image.mode == "L":
         top = (1 << int(shallow[1] if shallow else BYTE_BITS)) - 1
         return (key & top) * 255 // top
-    if isinstance(key, tuple):
+    if isinstance(key, tuple) and image.mode == native:
         return tuple(channel & 0xFF for channel in key)
     return key
 
@@ -348,21 +377,11 @@ def result_mode(source: ImageSource, *, blurs: bool) -> str:
 
     Blending turns 1-bit into L, a palette into RGB, and gives alpha to an image that has a
     transparent palette entry or colour.
-
-    Raises
-    ------
-    RequestError
-        A 16-bit grey image has a transparent colour: there is no 16-bit mode with alpha.
     """
     if not blurs:
         return source.mode
-    opaque, with_alpha = BLENDED.get(source.mode, (source.mode, ""))
-    if source.transparency is None:
-        return opaque
-    if not with_alpha:
-        problem = "16-bit grey with a transparent colour cannot be blended"
-        raise RequestError(source.name, problem, "use --mode nearest")
-    return with_alpha
+    opaque, with_alpha = BLENDED.get(source.mode, (source.mode, source.mode))
+    return opaque if source.transparency is None else with_alpha
 
 
 def _blended(image: Image.Image, source: ImageSource, mode: str) -> Image.Image:

@@ -14,7 +14,10 @@ Transparency = int | bytes | tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """A format as its suffixes name it, and the Pillow modes that it gives back as written."""
+    """A format as its suffixes name it, and the modes that it gives back as written.
+
+    Modes are named as Pillow's are; those of `DEEP_COLOURS` it does not know.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -24,7 +27,10 @@ class ImageFormat:
 
 IMAGE_FORMATS = (
     ImageFormat(
-        "PNG", (".png",), ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), rb"\x89PNG\r\n\x1a\n"
+        "PNG",
+        (".png",),
+        ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
+        rb"\x89PNG\r\n\x1a\n",
     ),
     ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("L", "RGB", "CMYK"), rb"\xff\xd8\xff"),
     ImageFormat(
@@ -46,7 +52,7 @@ IMAGE_FORMATS = (
 
 @dataclass(frozen=True)
 class PixelMode:
-    """What a Pillow mode is called, and the dtype and channels of its array."""
+    """What a mode is called, and the dtype and channels of its array."""
 
     words: str
     dtype: np.dtype[Any]
@@ -62,13 +68,25 @@ PIXEL_MODES = {
     "RGBA": PixelMode("RGB with transparency", np.dtype("uint8"), 4),
     "CMYK": PixelMode("CMYK", np.dtype("uint8"), 4),
     "I;16": PixelMode("16-bit grey", np.dtype("uint16"), 1),
+    "LA;16": PixelMode("16-bit grey with transparency", np.dtype("uint16"), 2),
+    "RGB;16": PixelMode("16-bit RGB", np.dtype("uint16"), 3),
+    "RGBA;16": PixelMode("16-bit RGB with transparency", np.dtype("uint16"), 4),
     "I": PixelMode("32-bit integer", np.dtype("int32"), 1),
     "F": PixelMode("32-bit float", np.dtype("float32"), 1),
 }
 
 LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
-BLENDED = {"1": ("L", "LA"), "P": ("RGB", "RGBA"), "L": ("L", "LA"), "RGB": ("RGB", "RGBA")}
+DEEP_COLOURS = ("LA;16", "RGB;16", "RGBA;16")
+WITH_ALPHA = ("LA", "RGBA", "LA;16", "RGBA;16")
+BLENDED = {
+    "1": ("L", "LA"),
+    "P": ("RGB", "RGBA"),
+    "L": ("L", "LA"),
+    "RGB": ("RGB", "RGBA"),
+    "I;16": ("I;16", "LA;16"),
+    "RGB;16": ("RGB;16", "RGBA;16"),
+}
 """What a mode becomes when pixels are blended: without a transparent colour, and with one."""
 MODE_OF_DTYPE = {PIXEL_MODES[mode].dtype: mode for mode in ("L", "I;16", "I", "F")}
 REMEDIES = {"I": " or use --dtype uint16", "F": " or use --dtype uint8"}
@@ -133,7 +151,7 @@ def check_size(format: str, shape: tuple[int, ...], output_name: str) -> None:
 
 
 def _holds_transparency(format: str, mode: str, transparency: Transparency) -> bool:
-    absorbed = transparency is None or mode in ("LA", "RGBA")
+    absorbed = transparency is None or mode in WITH_ALPHA
     return absorbed or format == "PNG" or (format == "GIF" and isinstance(transparency, int))
 
 

@@ -1,15 +1,14 @@
 """What an image file carries beside its pixels, and which formats can carry it on."""
 
 import math
-import struct
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
+
+from upsample_cli.files.png import png_chunks
 
 Chunks = tuple[tuple[bytes, bytes], ...]
 
@@ -66,32 +65,6 @@ PICTURE_TAGS = (
 )
 PICTURE_IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 TIFF_XMP = 700
-
-
-def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name and content of each chunk of a PNG file, having checked its CRC.
-
-    Pillow skips the CRC of image data and forgives a missing end.
-
-    Raises
-    ------
-    ValueError
-        A chunk is cut short, or its CRC is wrong.
-    """
-    file.seek(8)
-    name = b""
-    while name != b"IEND":
-        header = file.read(8)
-        if len(header) < 8:
-            raise ValueError("it is truncated")
-        length, name = struct.unpack(">I4s", header)
-        content = file.read(length)
-        crc = file.read(4)
-        if len(content) < length or len(crc) < 4:
-            raise ValueError("it is truncated")
-        if zlib.crc32(content, zlib.crc32(name)) != int.from_bytes(crc, "big"):
-            raise ValueError(f"the checksum of its {name.decode('latin-1')} chunk is wrong")
-        yield name, content
 
 
 def kept_png_chunks(file: BinaryIO) -> Chunks:

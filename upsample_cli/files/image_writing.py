@@ -8,11 +8,10 @@ from PIL import Image
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.image import ImageOptions, ImageSource, reason_of
-from upsample_cli.files.image_formats import check_can_write
+from upsample_cli.files.image_formats import WITH_ALPHA, check_can_write
 from upsample_cli.files.image_metadata import save_options
+from upsample_cli.files.png import write_png
 
-PNG_LEVEL = 4
-"""Beyond this level a photograph takes 40 % longer for each 2 % that it shrinks."""
 JPEG_QUALITY = 92
 
 DEFLATE_TIFF = "tiff_adobe_deflate"
@@ -29,6 +28,7 @@ def write_image(
     options: ImageOptions,
     *,
     name: str = "output",
+    threads: int = 1,
 ) -> list[str]:
     """Write pixels as an image, with the metadata of the image that they came from.
 
@@ -37,9 +37,9 @@ def write_image(
     Parameters
     ----------
     file
-        Seekable, at its start.
+        At its start. A PNG is written strictly forward; any other format may need to seek.
     format, mode
-        Pillow's names, as `check_can_write` allows.
+        As `check_can_write` allows.
     pixels
         (height, width, channels), of the dtype in `PIXEL_MODES`.
     source
@@ -48,6 +48,8 @@ def write_image(
         The quality.
     name
         What messages call the file.
+    threads
+        How many threads share the encoding of a PNG.
 
     Returns
     -------
@@ -62,10 +64,13 @@ def write_image(
     """
     check_can_write(format, mode, name, source.transparency)
     held, lost = save_options(source.metadata, format)
-    image = _from_array(mode, pixels, source)
     settings = _encoding(format, mode, source, options) | held
     try:
-        image.save(file, format, **settings)
+        if format == "PNG":
+            data = np.ascontiguousarray(pixels)
+            write_png(file, _stand_in(mode, pixels, source), data, threads, **settings)
+        else:
+            _from_array(mode, pixels, source).save(file, format, **settings)
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -75,12 +80,10 @@ def write_image(
 
 def _encoding(format: str, mode: str, source: ImageSource, options: ImageOptions) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if source.transparency is not None and mode not in ("LA", "RGBA"):
+    if source.transparency is not None and mode not in WITH_ALPHA:
         key = source.transparency
         settings["transparency"] = min(key, 1) if mode == "1" and isinstance(key, int) else key
-    if format == "PNG":
-        settings["compress_level"] = PNG_LEVEL
-    elif format == "JPEG":
+    if format == "JPEG":
         settings["quality"] = _quality(options) or JPEG_QUALITY
         settings["subsampling"] = max(source.sampling, 0)
         settings["progressive"] = source.progressive
@@ -112,7 +115,19 @@ def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.I
     data = np.ascontiguousarray(pixels)
     image = Image.frombuffer(mode, (width, height), data, "raw", mode, 0, 1)
     if mode == "P":
-        # An index past the palette's end is black to Pillow, and would not fit a short palette.
-        size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
-        image.putpalette(source.palette.ljust(size, b"\0"))
+        image.putpalette(_palette(pixels, source))
     return image
+
+
+def _stand_in(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
+    """Return an image of one pixel for which Pillow writes what it would write for the whole."""
+    image = Image.new(mode if mode == "I;16" else mode.removesuffix(";16"), (1, 1))
+    if mode == "P":
+        image.putpalette(_palette(pixels, source))
+    return image
+
+
+def _palette(pixels: NDArray[Any], source: ImageSource) -> bytes:
+    # An index past the palette's end is black to Pillow, and would not fit a short palette.
+    size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
+    return source.palette.ljust(size, b"\0")

@@ -179,7 +179,7 @@ def _for_numba(function: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(value, Primitive):
             known[name] = _intrinsic(value)
         elif value in _inlined:
-            known[name] = register_jitable(inline="always")(_for_numba(value))
+            known[name] = register_jitable(forceinline=True)(_for_numba(value))
     return FunctionType(function.__code__, known, function.__name__, function.__defaults__)
 
 

@@ -16,9 +16,11 @@ from upsample_cli.threads import run_all
 Array = NDArray[Any]
 
 SLAB_ROWS = 64
-OPAQUE = 255
-SURE_ALPHA = 16
-"""Where negative weights leave less alpha than this, dividing by it would magnify their ringing."""
+SURE_ALPHA = 16 / 255
+"""Where negative weights leave a smaller share of full alpha than this, dividing by it would
+magnify their ringing."""
+EXACT_FLOAT = {np.dtype("uint8"): np.float32, np.dtype("uint16"): np.float64}
+"""What holds a colour times an alpha."""
 
 
 def weigh_colours(
@@ -29,11 +31,12 @@ def weigh_colours(
     Parameters
     ----------
     pixels
-        The input, uint8 (height, width, channels), alpha last.
+        The input, uint8 or uint16 (height, width, channels), alpha last.
     output
-        The image as resampled channel by channel, changed in place: the colours of pixels that
-        have a tap which is not opaque become the mean weighted with weight times alpha. Alpha
-        stays as it is, and so do colours that are fully transparent, which have no such mean.
+        The image as resampled channel by channel, of the same dtype, changed in place: the colours
+        of pixels that have a tap which is not opaque become the mean weighted with weight times
+        alpha. Alpha stays as it is, and so do colours that are fully transparent, which have no
+        such mean.
     axes
         Maps of y and x.
     method
@@ -41,9 +44,9 @@ def weigh_colours(
     threads
         How many threads share the work.
     """
-    if pixels[..., -1].min() == OPAQUE:
+    if pixels[..., -1].min() == np.iinfo(pixels.dtype).max:
         return
-    resampler = Resampler(axes, method, np.float32)
+    resampler = Resampler(axes, method, EXACT_FLOAT[pixels.dtype])
     tasks = [
         partial(_weigh_rows, resampler, pixels, lo, output[lo : lo + SLAB_ROWS])
         for lo in range(0, len(output), SLAB_ROWS)
@@ -52,11 +55,12 @@ def weigh_colours(
 
 
 def _weigh_rows(resampler: Resampler, pixels: Array, lo: int, output: Array) -> int:
+    opaque = np.iinfo(pixels.dtype).max
     first, last, plans = resampler.window(lo, lo + len(output))
-    touched = _has_translucent_tap(pixels[first:last, :, -1], plans) & (output[..., -1] > 0)
+    touched = _has_tap(pixels[first:last, :, -1] < opaque, plans) & (output[..., -1] > 0)
     if not touched.any():
         return 0
-    weighted = pixels[np.newaxis, first:last].astype(np.float32)
+    weighted = pixels[np.newaxis, first:last].astype(resampler.dtype_in)
     weighted[..., :-1] *= weighted[..., -1:]
     alpha, colours = _weighted_mean(resampler, weighted, plans, output.shape)
     if any(plan is not None and plan.weights.min() < 0 for plan in plans):
@@ -65,11 +69,11 @@ def _weigh_rows(resampler: Resampler, pixels: Array, lo: int, output: Array) -> 
             None if plan is None else replace(plan, weights=np.abs(plan.weights)) for plan in plans
         ]
         surely, positive_colours = _weighted_mean(resampler, weighted, positive, output.shape)
-        is_unsure = (alpha < SURE_ALPHA) & (surely > 0)
+        is_unsure = (alpha < SURE_ALPHA * opaque) & (surely > 0)
         colours[is_unsure] = positive_colours[is_unsure]
         alpha = np.maximum(alpha, surely)
     touched &= alpha > 0
-    output[touched, :-1] = np.clip(np.rint(colours[touched]), 0, 255).astype(np.uint8)
+    output[touched, :-1] = np.clip(np.rint(colours[touched]), 0, opaque)
     return 0
 
 
@@ -77,16 +81,15 @@ def _weighted_mean(
     resampler: Resampler, weighted: Array, plans: Plans, shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the resampled alpha (rows, width), and the colours divided by it."""
-    result = np.empty((1, *shape), np.float32)
+    result = np.empty((1, *shape), weighted.dtype)
     resampler.run(weighted, plans, result)
     alpha = result[0, ..., -1]
     divisor = np.where(alpha == 0, 1, alpha)[..., np.newaxis]
     return alpha, result[0, ..., :-1] / divisor
 
 
-def _has_translucent_tap(alpha: Array, plans: Plans) -> Array:
-    """Tell which output pixels have a tap whose alpha is not full: bool (rows, width)."""
-    mask = alpha < OPAQUE
+def _has_tap(mask: Array, plans: Plans) -> Array:
+    """Tell which output pixels have a tap that the mask has set: bool (rows, width)."""
     for axis, plan in ((1, plans[1]), (0, plans[0])):
         if plan is not None:
             mask = _any_tap(np.moveaxis(mask, axis, 0), plan)

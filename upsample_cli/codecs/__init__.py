@@ -1,0 +1,1 @@
+"""Pixels to and from compressed bytes; what a file holds beside its pixels is not known here."""
