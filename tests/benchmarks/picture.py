@@ -64,5 +64,5 @@ def panel(
         y += STEP
     for line, why in results["absent"][name].items():
         canvas.text((begin - 6, y + BAR / 2), line, "rm", ink=FAINT)
-        canvas.text((begin, y + BAR / 2), why, "lm", ink=FAINT)
+        canvas.text((begin, y + BAR / 2), why.split(":")[0], "lm", ink=FAINT)
         y += STEP
