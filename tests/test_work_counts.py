@@ -5,6 +5,7 @@ numbers are ceilings: a fused pass may write less, none may write more.
 """
 
 import math
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from upsample_cli import functional, interpolate
+from upsample_cli import interpolate
 from upsample_cli.files.nifti import NiftiSink, NiftiSource
 from upsample_cli.job import TAP_BYTES
 from upsample_cli.passes import resampler as resampler_module
@@ -166,7 +167,7 @@ def test_a_deeper_file_takes_longer_tables_and_nothing_else(tmp_path, resample, 
 
 
 def test_a_volume_in_memory_has_no_copy_of_itself(monkeypatch):
-    monkeypatch.setattr(functional, "available_threads", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0}, raising=False)
     beyond = []
     for depth in (64, 64, 256):
         volume = np.ones((1, 1, depth, 96, 96), np.float32)
