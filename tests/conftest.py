@@ -13,6 +13,8 @@ from upsample_cli.files.image import ImageOptions
 from upsample_cli.job import Request
 from upsample_cli.sampling.target import Target
 
+collect_ignore = ["benchmarks"]  # needs what users do not have, and measures seconds
+
 # No example fails for being slow on a busy machine.
 settings.register_profile("any-machine", settings(), deadline=None)
 settings.load_profile("any-machine")
