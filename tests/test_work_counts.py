@@ -16,9 +16,10 @@ import pytest
 from upsample_cli import interpolate
 from upsample_cli.files.nifti import NiftiSink, NiftiSource
 from upsample_cli.job import TAP_BYTES
-from upsample_cli.passes import resampler as resampler_module
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes import whole
+from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import stream_item
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
 
@@ -40,13 +41,16 @@ class Passes:
 
     def __init__(self, resampler):
         self.elements = self.calls = 0
-        self.weigh = resampler.arithmetic.weigh
-        resampler.arithmetic.weigh = self
+        for name in ("along", "across"):
+            setattr(resampler.arithmetic, name, self.counted(getattr(resampler.arithmetic, name)))
 
-    def __call__(self, source, plan, target, *rest):
-        self.elements += target.size
-        self.calls += 1
-        return self.weigh(source, plan, target, *rest)
+    def counted(self, weigh):
+        def call(*arguments):
+            self.elements += arguments[-1].size  # the target
+            self.calls += 1
+            return weigh(*arguments)
+
+        return call
 
 
 def multiple_streamed(resampler, chunk=4, slab=6, threads=2):
@@ -76,17 +80,30 @@ def test_a_streamed_volume_is_passed_once_an_axis(mode, scale, ceiling):
     assert 1 <= multiple_streamed(make(scale, mode)) <= ceiling
 
 
-def test_a_volume_in_memory_passes_again_only_what_slabs_share(monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_volume_in_memory_passes_again_only_what_strips_share(monkeypatch, threads):
     resampler = make((2, 2, 2))
-    slabs = 4
     output = np.empty((1, *resampler.shape_out, 1), np.float32)
-    monkeypatch.setattr(resampler_module, "SLAB_BYTES", output.nbytes // slabs)
+    monkeypatch.setattr(whole, "SLAB_BYTES", output.nbytes // 16)
+    monkeypatch.setattr(whole, "LEAST_BYTES", 1)
     passes = Passes(resampler)
-    resample_array(resampler, np.ones((1, *SHAPE, 1), np.float32), output, 2)
-    # Two slabs that meet both read the planes on either side; an inner plane takes 1/4 + 1/2 of
-    # its two output planes.
-    shared = 2 * (slabs - 1) / SHAPE[0]
+    resample_array(resampler, np.ones((1, *SHAPE, 1), np.float32), output, threads)
+    # Two strips that meet both read the planes on either side; an inner plane takes 1/4 + 1/2 of
+    # its two output planes. The slabs of a strip share a window, and pass nothing again.
+    strips = threads * whole.STRIPS_PER_THREAD if threads > 1 else 1
+    shared = 2 * (strips - 1) / SHAPE[0]
     assert 1 <= passes.elements / output.size <= 1 + (1 + shared) * 3 / 4
+
+
+def test_what_no_output_reads_is_not_passed():
+    resampler = make((0.25, 0.25, 0.25))
+    passes = Passes(resampler)
+    output = np.empty((1, *resampler.shape_out, 1), np.float32)
+    resample_array(resampler, np.ones((1, *SHAPE, 1), np.float32), output, 1)
+    # Two of four planes and rows: x on 2 × 2 rows for each row of the output, y on 2 planes. All
+    # planes of a small item are passed at once, 4 for each of the output.
+    per_plane = 2 + 1
+    assert passes.elements == (4 * per_plane - 1) * output.size
 
 
 def test_small_items_share_their_passes():
@@ -175,5 +192,5 @@ def test_a_volume_in_memory_has_no_copy_of_itself(monkeypatch):
         peak = traced_peak(lambda v=volume: interpolate(v, scale_factor=2, mode="trilinear"))
         beyond.append(peak - output_bytes)
     # The output itself, the slab at work, and the tables of 384 outputs more.
-    assert 0 <= beyond[1] < 2 * resampler_module.SLAB_BYTES
+    assert 0 <= beyond[1] < 2 * whole.SLAB_BYTES
     assert beyond[2] - beyond[1] <= 384 * TAP_BYTES * 2

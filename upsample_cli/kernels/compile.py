@@ -6,12 +6,9 @@ than a small file. A kernel's author sees a function that takes arrays and scala
 """
 
 import ctypes
-import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from types import FunctionType, SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +18,6 @@ from upsample_cli.kernels import store
 F = TypeVar("F", bound=Callable[..., Any])
 Signature = tuple[str, ...]
 
-_inlined: list[Callable[..., Any]] = []
 _waits: list[Callable[[], object]] = []
 _lock = threading.RLock()
 
@@ -38,10 +34,16 @@ def kernel(function: F) -> F:
     return Kernel(function)  # type: ignore[return-value]
 
 
+@dataclass(frozen=True, eq=False)
+class Inlined:
+    """A function that kernels call, and that becomes a part of them."""
+
+    function: Callable[..., Any]
+
+
 def inlined(function: F) -> F:
-    """Let kernels call a function, which becomes a part of them."""
-    _inlined.append(function)
-    return function
+    """Let kernels call a function."""
+    return Inlined(function)  # type: ignore[return-value]
 
 
 def before_compiling(call: Callable[[], object]) -> None:
@@ -56,12 +58,8 @@ class Primitive:
     emit: Callable[..., Any]
     returns: str | None
 
-    def __call__(self, *operands: Any) -> Any:
-        """Stand in a kernel's source; only machine code has the operation."""
-        raise NotImplementedError(f"{self.emit.__name__} works in kernels alone")
 
-
-def primitive(returns: str | None = None) -> Callable[[Callable[..., Any]], Primitive]:
+def primitive(returns: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make an operation of kernels from a function that emits its LLVM code.
 
     The function takes the IR builder and the operands: LLVM values of scalars, and of arrays what
@@ -83,132 +81,76 @@ class Kernel:
         self.function = function
         self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
-        self._native: dict[Signature, Callable[..., Any]] = {}
+        self.returns_int = function.__annotations__["return"] is int
+        self._native: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the machine code on arrays and scalars of NumPy's or Python's types."""
-        signature = tuple([_type_of(argument) for argument in arguments])
-        native = self._native.get(signature) or self.prepare(signature)
+        kinds: list[Any] = []
         flat: list[Any] = []
         for argument in arguments:
             if isinstance(argument, np.ndarray):
-                flat += _fields_of(argument)
+                if not argument.flags.c_contiguous:
+                    raise TypeError(f"{self.name} takes C-contiguous arrays alone")
+                kinds += argument.dtype, argument.ndim
+                # What Numba passes for an array: memory's owner and parent, size, itemsize, data.
+                address = argument.__array_interface__["data"][0]
+                flat += None, None, argument.size, argument.itemsize, address
+                flat += argument.shape
+                flat += argument.strides
             else:
+                kinds.append(type(argument))
                 flat.append(argument)
+        native = self._native.get(tuple(kinds))
+        if native is None:
+            native = self._native[tuple(kinds)] = self.prepare(signature_of(arguments))
         return native(*flat)
 
     def prepare(self, signature: Signature) -> Callable[..., Any]:
-        """Load the machine code for a signature such as ``("float32[3]", "int64")``."""
+        """Return the machine code for a signature, from the store if it is there."""
         with _lock:
-            if signature not in self._native:
-                code = store.load(self.name, signature)
-                if code is None:
-                    code = self._compile(signature)
-                    store.save(self.name, signature, code)
-                self._native[signature] = self._callable(store.link(code), signature)
-            return self._native[signature]
+            code = store.load(self.name, signature)
+            if code is None:
+                while _waits:
+                    _waits.pop()()
+                # Numba takes longer to import than most files to resample.
+                from upsample_cli.kernels.numba_code import machine_code
 
-    def _compile(self, signature: Signature) -> bytes:
-        while _waits:
-            _waits.pop()()
-        returns_int = self.function.__annotations__["return"] is int
-        return _machine_code(self.function, signature, returns_int=returns_int)
+                code = machine_code(self.function, signature, returns_int=self.returns_int)
+                store.save(self.name, signature, code)
+            address = store.link(code)
+        types = [c_type for name in signature for c_type in _c_types(name)]
+        return ctypes.CFUNCTYPE(ctypes.c_int64 if self.returns_int else None, *types)(address)
 
-    def _callable(self, address: int, signature: Signature) -> Callable[..., Any]:
-        types: list[Any] = []
-        for name in signature:
-            element, bracket, dimensions = name.partition("[")
-            if bracket:
-                types += [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p]
-                types += [ctypes.c_int64] * (2 * int(dimensions[:-1]))
-            else:
-                types.append(np.ctypeslib.as_ctypes_type(np.dtype(element)))
-        returns = ctypes.c_int64 if self.function.__annotations__["return"] is int else None
-        return ctypes.CFUNCTYPE(returns, *types)(address)
+
+def signature_of(arguments: Sequence[Any]) -> Signature:
+    """Return the types of a call's arguments.
+
+    Raises
+    ------
+    TypeError
+        For an array whose bytes are in the other order.
+
+    Examples
+    --------
+    >>> signature_of([np.zeros((2, 3), np.float32), np.uint8(1), True, 4])
+    ('float32[2]', 'uint8', 'bool', 'int64')
+    """
+    return tuple(map(_type_of, arguments))
 
 
 def _type_of(argument: Any) -> str:
-    if isinstance(argument, np.ndarray):
-        if not argument.flags.c_contiguous:
-            raise TypeError(f"kernels take C-contiguous arrays, not strides {argument.strides}")
-        return f"{argument.dtype.name}[{argument.ndim}]"
-    return (
-        np.result_type(argument).name
-        if isinstance(argument, np.generic)
-        else _SCALARS[type(argument)]
-    )
+    if not isinstance(argument, np.ndarray):
+        return np.result_type(argument).name
+    if not argument.dtype.isnative:
+        raise TypeError(f"kernels take arrays of native byte order, not {argument.dtype}")
+    return f"{argument.dtype.name}[{argument.ndim}]"
 
 
-_SCALARS = {bool: "bool", int: "int64", float: "float64"}
-
-
-def _fields_of(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    """Return meminfo, parent, size, itemsize, data, shape and strides, as Numba passes an array."""
-    address = array.__array_interface__["data"][0]
-    return (None, None, array.size, array.itemsize, address, *array.shape, *array.strides)
-
-
-def _machine_code(
-    function: Callable[..., Any], signature: Signature, *, returns_int: bool
-) -> bytes:
-    """Compile with Numba, which is imported here and nowhere else."""
-    import numba
-
-    types = [_numba_type(name) for name in signature]
-    returns = numba.types.int64 if returns_int else numba.types.void
-    compiled = numba.cfunc(returns(*types), error_model="numpy")(_for_numba(function))
-    return store.object_of(compiled.inspect_llvm(), compiled.native_name)
-
-
-def _numba_type(name: str) -> Any:
-    import numba
-
+def _c_types(name: str) -> list[Any]:
     element, bracket, dimensions = name.partition("[")
-    scalar = numba.from_dtype(np.dtype(element))
-    return numba.types.Array(scalar, int(dimensions[:-1]), "C") if bracket else scalar
-
-
-@cache
-def _for_numba(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose globals are what Numba knows in place of what this module made."""
-    from numba.extending import register_jitable
-
-    known = dict(function.__globals__)
-    for name in function.__code__.co_names:
-        value = known.get(name)
-        if isinstance(value, Primitive):
-            known[name] = _intrinsic(value)
-        elif value in _inlined:
-            known[name] = register_jitable(forceinline=True)(_for_numba(value))
-    return FunctionType(function.__code__, known, function.__name__, function.__defaults__)
-
-
-@cache
-def _intrinsic(primitive: "Primitive") -> Any:
-    from numba import types
-    from numba.extending import intrinsic
-
-    def typed(typing_context: Any, *operands: Any) -> Any:  # noqa: ARG001
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            values = [
-                _as_array(context, builder, kind, value)
-                for kind, value in zip(signature.args, arguments, strict=True)
-            ]
-            return primitive.emit(builder, *values)
-
-        result = getattr(types, primitive.returns) if primitive.returns else operands[0]
-        return result(*operands), codegen
-
-    typed.__signature__ = inspect.signature(primitive.emit)  # type: ignore[attr-defined]
-    return intrinsic(typed)
-
-
-def _as_array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    from numba import types
-    from numba.core import cgutils
-
-    if not isinstance(kind, types.Array):
-        return value
-    array = context.make_array(kind)(context, builder, value)
-    shape = cgutils.unpack_tuple(builder, array.shape)  # type: ignore[no-untyped-call]
-    return SimpleNamespace(data=array.data, shape=shape)
+    if not bracket:
+        return [np.ctypeslib.as_ctypes_type(np.dtype(element))]
+    sizes = [ctypes.c_int64] * 2
+    extents = [ctypes.c_int64] * (2 * int(dimensions[:-1]))
+    return [ctypes.c_void_p, ctypes.c_void_p, *sizes, ctypes.c_void_p, *extents]

@@ -13,7 +13,7 @@ from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 
-SLAB_BYTES = 2 * 2**20
+SLAB_BYTES = 4 * 2**20
 """The size at which a slab of output pays for its overhead and still fits in a cache."""
 
 LEAST_BYTES = 2**18
@@ -42,6 +42,7 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
         size = resampler.shape_out[0]
         slab = max(1, SLAB_BYTES * size // target[0].nbytes)
         strips = min(threads * STRIPS_PER_THREAD, -(-item_bytes // LEAST_BYTES), size)
+        strips = 1 if threads == 1 else strips
         edges = [size * n // strips for n in range(strips + 1)]
         for item, out in zip(source, target, strict=True):
             for outputs in pairwise(edges):
