@@ -9,7 +9,7 @@ from hypothesis import settings
 from processes import SAMPLES, TIMEOUT, command_line, environment
 
 from upsample_cli import pipeline
-from upsample_cli.files.image import ImageOptions
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.job import Request
 from upsample_cli.sampling.target import Target
 

@@ -539,7 +539,7 @@ def test_without_standard_error_the_work_is_done_and_data_stay_clean(cli, folder
         ("resample in.nii out.nii -x 2 --mode NEAREST", "--mode: 'NEAREST' is not one of"),
         ("resample", "INPUT: is missing"),
         ("resample in.nii out.nii -x 2 --foo", "No such option: --foo"),
-        ("resample in.nii out.nii -x 2 --threads 0", "--threads: Input should be greater"),
+        ("resample in.nii out.nii -x 2 --threads 0", "--threads: 0 is not in the range"),
         ("resample in.nii out.nii -x 2 -m area --no-align-corners", "--no-align-corners: mode"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.image import ImageOptions, open_image, result_mode
+from upsample_cli.files.image import open_image, result_mode
 from upsample_cli.files.image_formats import (
     DEEP_COLOURS,
     IMAGE_FORMATS,
@@ -24,6 +24,7 @@ from upsample_cli.files.image_formats import (
     is_image,
     mode_for_dtype,
 )
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.image_writing import write_image
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"

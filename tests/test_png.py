@@ -12,8 +12,9 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from upsample_cli.codecs import png_decoder, png_encoder
 from upsample_cli.errors import FileError
-from upsample_cli.files.image import ImageOptions, open_image
+from upsample_cli.files.image import open_image
 from upsample_cli.files.image_formats import DEEP_COLOURS, IMAGE_FORMATS, PIXEL_MODES
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.image_writing import write_image
 from upsample_cli.kernels.png_filter import FILTERS, filter_rows, unfilter_rows
 

@@ -21,7 +21,7 @@ from upsample_cli.sampling.target import Target
 if TYPE_CHECKING:
     from upsample_cli.files import Source
     from upsample_cli.files.array import ArraySink
-    from upsample_cli.files.image import ImageOptions
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.nifti import NiftiSink, NiftiSource
     from upsample_cli.files.nifti_header import NiftiHeader
 

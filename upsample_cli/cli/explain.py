@@ -2,6 +2,7 @@
 
 from upsample_cli.cli import console, options
 from upsample_cli.cli.options import ModeName
+from upsample_cli.files.image_options import ImageOptions
 
 
 def explain(
@@ -35,7 +36,7 @@ def explain(
 
     request = Request(
         target=options.parse_target(scale, size, spacing),
-        image=options.image_options(frame, None, max_pixels),
+        image=ImageOptions(frame=frame, max_pixels=max_pixels),
         mode=mode.value,
         align_corners=align_corners,
         antialias=antialias,

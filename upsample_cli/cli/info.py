@@ -1,6 +1,7 @@
 """``upsample-cli info``: what a file holds."""
 
 from upsample_cli.cli import console, options
+from upsample_cli.files.image_options import ImageOptions
 
 
 def info(
@@ -20,6 +21,6 @@ def info(
     from upsample_cli.files import open_source
     from upsample_cli.report import as_json, as_text
 
-    with closing(open_source(source, options.image_options(frame, None, max_pixels))) as opened:
+    with closing(open_source(source, ImageOptions(frame=frame, max_pixels=max_pixels))) as opened:
         facts = {"file": opened.name, **opened.facts()}
     console.answer(as_json(facts) if json else as_text(facts))

@@ -2,16 +2,13 @@
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from upsample_cli.errors import RequestError
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
 from upsample_cli.sampling.target import Target
-
-if TYPE_CHECKING:
-    from upsample_cli.files.image import ImageOptions
 
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
 
@@ -228,10 +225,3 @@ def _bad_size(text: str) -> RequestError:
     return RequestError(
         "--size", f"{text!r} is not a whole number per axis", "use 256 or 640x480 or 64x64x32"
     )
-
-
-def image_options(frame: int | None, quality: int | None, max_pixels: int | None) -> "ImageOptions":
-    """Return what images alone can be asked."""
-    from upsample_cli.files.image import ImageOptions
-
-    return ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality)

@@ -2,6 +2,7 @@
 
 from upsample_cli.cli import console, options
 from upsample_cli.cli.options import ModeName
+from upsample_cli.files.image_options import ImageOptions
 
 
 def resample(
@@ -41,7 +42,7 @@ def resample(
 
     request = Request(
         target=options.parse_target(scale, size, spacing),
-        image=options.image_options(frame, quality, max_pixels),
+        image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
         mode=mode.value,
         align_corners=align_corners,
         antialias=antialias,

@@ -10,7 +10,8 @@ from upsample_cli.files.streams import ForwardReader, head_of, open_input
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.image import ImageOptions, ImageSource
+    from upsample_cli.files.image import ImageSource
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.nifti import NiftiSource
 
     Source = NiftiSource | ImageSource | ArraySource

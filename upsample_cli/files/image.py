@@ -38,29 +38,11 @@ from upsample_cli.files.image_metadata import (
     picture_exif,
     read_metadata,
 )
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.png import without_pixels
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """What a user can ask of reading and writing images.
-
-    Parameters
-    ----------
-    frame
-        The frame of a multi-frame file, counted from 0.
-    max_pixels
-        The most pixels that an image may have, in place of Pillow's decompression-bomb limit.
-    quality
-        From 1 to 100, for JPEG (default 92) and WebP (lossless without it).
-    """
-
-    frame: int | None = None
-    max_pixels: int | None = None
-    quality: int | None = None
 
 
 CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16", "RGB;16")

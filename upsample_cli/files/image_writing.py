@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.image import ImageOptions, ImageSource, reason_of
+from upsample_cli.files.image import ImageSource, reason_of
 from upsample_cli.files.image_formats import WITH_ALPHA, check_can_write
 from upsample_cli.files.image_metadata import save_options
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.png import write_png
 
 JPEG_QUALITY = 92

@@ -121,9 +121,10 @@ class AxisPlan:
     def compacted(self, size_in: int) -> tuple[NDArray[np.int64], "AxisPlan"]:
         """Return which voxels any output reads, ascending, and the plan for these alone."""
         if "compacted" not in self.memo:
-            used = np.unique(self.taps)
-            position = np.zeros(size_in, np.int64)
-            position[used] = np.arange(len(used))
+            is_used = np.zeros(size_in, np.bool_)
+            is_used[self.taps] = True
+            used = np.flatnonzero(is_used)
+            position = np.cumsum(is_used) - 1
             self.memo["compacted"] = used, replace(self, taps=position[self.taps])
         return self.memo["compacted"]
 
