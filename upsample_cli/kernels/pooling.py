@@ -9,7 +9,7 @@ from upsample_cli.kernels.compile import kernel
 
 @kernel
 def max_pool(
-    source: Any, windows: Any, sizes: Any, first: int, lowest: Any, target: Any, indices: Any
+    source: Any, windows: Any, sizes: Any, first: int, lowest: Any, phases: Any, target: Any, indices: Any
 ) -> None:
     """Pool the output rows from number ``first`` on, counted over all volumes.
 
@@ -17,6 +17,7 @@ def max_pool(
     windows : int64 (4, 3), kernel, stride, padding and dilation along z, y, x
     sizes : int64 (3,), the output's size along z, y, x
     lowest : the least value of the dtype, which stands where a window holds nothing else
+    phases : scratch of the dtype (stride along x, width / stride rounded up)
     target : (rows, sizes[2]); indices : int64, the same, or one row to be used again
     """
     depth, height, width = source.shape[1:]
@@ -35,7 +36,9 @@ def max_pool(
         volume = source[number // sizes[1] // sizes[0]]
         for j in range(z, z_end, windows[3, 0]):
             for i in range(y, y_end, windows[3, 1]):
-                _pool_row(volume[j, i], (j * height + i) * width, windows[:, 2], best, chosen)
+                start = (j * height + i) * width
+                _split(volume[j, i], windows[1, 2], phases)
+                _pool_row(phases, width, start, windows[:, 2], best, chosen)
 
 
 @kernel
@@ -51,40 +54,52 @@ def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> N
 
 
 @kernel
-def _pool_row(line: Any, start: int, window: Any, best: Any, chosen: Any) -> None:
+def _split(line: Any, stride: int, phases: Any) -> None:
+    """Put every ``stride``-th value of a row side by side: value x of row ``phases[x % stride]``."""
+    if stride == 2:
+        # Written out, so that whole vectors are loaded and shuffled.
+        even, odd = phases
+        for o in range(line.size // 2):
+            even[o] = line[np.uint64(o) * np.uint64(2)]
+            odd[o] = line[np.uint64(o) * np.uint64(2) + np.uint64(1)]
+        if line.size % 2:
+            even[line.size // 2] = line[line.size - 1]
+    else:
+        for j in range(min(stride, line.size)):
+            for o in range((line.size - j + stride - 1) // stride):
+                phases[j, o] = line[o * stride + j]
+
+
+@kernel
+def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chosen: Any) -> None:
     """Compare all outputs of a row with one tap after the other; the first maximum stays."""
     taps, stride, padding, dilation = window
     for k in range(taps):
         offset = k * dilation - padding
         begin = max(0, -(offset // stride))
-        end = min(best.size, (line.size - 1 - offset) // stride + 1)
-        if begin < end:
-            x = begin * stride + offset
-            _take_larger(line[x:], stride, start + x, best[begin:end], chosen[begin:end])
+        end = min(best.size, (width - 1 - offset) // stride + 1)
+        shift, phase = offset // stride, offset % stride
+        _take_larger(phases[phase], shift, start + offset, stride, begin, end, best, chosen)
 
 
 @kernel
-def _take_larger(line: Any, stride: int, index: int, best: Any, chosen: Any) -> None:
-    """Replace what is smaller than every ``stride``-th value, or where that value is NaN."""
-    # A stride that is written out lets the loop be vectorised; so do unsigned subscripts.
-    if stride == 1:
-        for o in range(best.size):
-            value = line[o]
-            is_new = (value > best[o]) | (value != value)
-            best[o] = value if is_new else best[o]
-            chosen[o] = index + o if is_new else chosen[o]
-    elif stride == 2:
-        for o in range(best.size):
-            value = line[np.uint64(o) * np.uint64(2)]
-            is_new = (value > best[o]) | (value != value)
-            best[o] = value if is_new else best[o]
-            chosen[o] = index + o * 2 if is_new else chosen[o]
-    else:
-        for o in range(best.size):
-            value = line[o * stride]
-            if value > best[o] or value != value:
-                best[o] = value
-                chosen[o] = index + o * stride
+def _take_larger(
+    values: Any,
+    shift: int,
+    index: int,
+    stride: int,
+    begin: int,
+    end: int,
+    best: Any,
+    chosen: Any,
+) -> None:
+    """Replace what is smaller than the value ``shift`` further, or where that value is NaN."""
+    for o in range(begin, end):
+        # Unsigned subscripts, which cannot count from the end, let the loop be vectorised.
+        at, value = np.uint64(o), values[np.uint64(o + shift)]
+        is_new = (value > best[at]) | (value != value)
+        best[at] = value if is_new else best[at]
+        chosen[at] = index + o * stride if is_new else chosen[at]
 
 
 @kernel

@@ -3,15 +3,15 @@
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-ROWS = 8
-"""Rows of a tile: each vector that is loaded serves as many sums."""
+_HAS_LONG_REGISTERS = get_host_cpu_features().get("avx512f", False)
 
-VECTOR_BYTES = 64
-"""Columns of a tile: one vector of AVX-512; LLVM splits it where the CPU has shorter ones."""
+ROWS, VECTOR_BYTES = (8, 128) if _HAS_LONG_REGISTERS else (4, 64)
+"""The rows and columns of a tile, as many as the CPU's registers hold. No sum depends on them."""
 
 INT64 = ir.IntType(64)
 

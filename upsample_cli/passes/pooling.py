@@ -40,12 +40,14 @@ def pool_array(
     rows, width = len(work) * sizes[0] * sizes[1], sizes[2]
     target = np.empty((rows, width), work.dtype)
     indices = np.empty((rows, width), np.int64) if return_indices else None
+    columns = -(-work.shape[3] // windows[2].stride)
     lowest = work.dtype.type(_lowest(source.dtype))
 
     def pool(lo: int, hi: int) -> int:
         # Without indices, one row of them is kept: the comparison is the same.
         chosen = np.empty((1, width), np.int64) if indices is None else indices[lo:hi]
-        pooling.max_pool(work, table, counts, lo, lowest, target[lo:hi], chosen)
+        phases = np.empty((windows[2].stride, columns), work.dtype)
+        pooling.max_pool(work, table, counts, lo, lowest, phases, target[lo:hi], chosen)
         return 0
 
     per_task = max(1, TASK_VOXELS // width)

@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 PART_BYTES = 2**14
 """The part of an output row, of one channel, that is summed at once; it stays in the L1 cache."""
 
-TASK_PRODUCTS = 2**22
+TASK_PRODUCTS = 2**24
 """The multiplications that pay for a task's overhead."""
 
 MANY_PHASES = 2**20
