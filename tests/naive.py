@@ -199,7 +199,9 @@ def max_pool(values, sizes, kernel, stride, padding, dilation):
         if best is None:  # every tap is padding
             maxima[place] = lowest(values.dtype)
             first = zip(place, stride, padding, dilation, strict=True)
-            best = [next(x for x in itertools.count(o * s - p, d) if x >= 0) for o, s, p, d in first]
+            best = [
+                next(x for x in itertools.count(o * s - p, d) if x >= 0) for o, s, p, d in first
+            ]
         else:
             maxima[place] = values[best]
         steps = [math.prod(values.shape[n + 1 :]) for n in range(values.ndim)]
@@ -210,7 +212,7 @@ def max_pool(values, sizes, kernel, stride, padding, dilation):
 def lowest(dtype):
     if dtype.kind == "f":
         return -math.inf
-    return False if dtype == bool else np.iinfo(dtype).min
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def max_unpool(values, indices, sizes):
@@ -234,7 +236,9 @@ def conv_transpose(values, weight, bias, sizes, stride, padding, groups, dilatio
                 for i, s, p, k, d in zip(place, stride, padding, tap, dilation, strict=True)
             ]
             if all(0 <= n < size for n, size in zip(at, sizes, strict=True)):
-                target[(outputs, *at)] += float(values[(c, *place)]) * weight[(c, slice(None), *tap)]
+                target[(outputs, *at)] += (
+                    float(values[(c, *place)]) * weight[(c, slice(None), *tap)]
+                )
     return target
 
 

@@ -34,7 +34,7 @@ ALLOWED = {
 
 THIRD_PARTY = {
     "sampling": {"numpy"},
-    "kernels": {"numpy", "numba"},
+    "kernels": {"numpy", "numba", "llvmlite"},
     "files": {"numpy", "nibabel", "PIL", "isal"},
     "errors": set(),
     "cli": {"typer", "tqdm"},
@@ -71,7 +71,18 @@ def test_a_module_imports_only_what_its_room_may(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_room_uses_only_its_packages(path):
-    known = {"numpy", "numba", "nibabel", "PIL", "isal", "typer", "tqdm", "psutil", "torch"}
+    known = {
+        "numpy",
+        "numba",
+        "llvmlite",
+        "nibabel",
+        "PIL",
+        "isal",
+        "typer",
+        "tqdm",
+        "psutil",
+        "torch",
+    }
     used = {name.split(".")[0] for name in imported_names(path)} & known
     assert used <= THIRD_PARTY.get(room_of(path), {"numpy", "psutil"})
 

@@ -51,10 +51,14 @@ def requests(draw):
     channels, outputs = groups * draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 5, 9]))
     weight = (channels, outputs, *kernel)
     options["groups"] = groups
-    return draw(st.integers(0, 999)), draw(st.sampled_from(["float32", "float64"])), (
-        (channels, *sizes),
-        weight,
-        options,
+    return (
+        draw(st.integers(0, 999)),
+        draw(st.sampled_from(["float32", "float64"])),
+        (
+            (channels, *sizes),
+            weight,
+            options,
+        ),
     )
 
 

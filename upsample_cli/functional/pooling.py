@@ -37,9 +37,7 @@ def max_pool1d(
     >>> max_pool1d(np.array([[1, 4, 2, 2]]), 2, return_indices=True)
     (array([[4, 2]]), array([[1, 2]]))
     """
-    return _max_pool(
-        1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
@@ -88,9 +86,7 @@ def max_pool2d(
     array([[[ 5.,  7.],
             [13., 15.]]])
     """
-    return _max_pool(
-        2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool3d(
@@ -110,9 +106,7 @@ def max_pool3d(
     >>> max_pool3d(np.arange(8).reshape(1, 2, 2, 2), 2, return_indices=True)
     (array([[[[7]]]]), array([[[[7]]]]))
     """
-    return _max_pool(
-        3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_unpool1d(
@@ -244,8 +238,8 @@ def _windows(
 
     kernels = numbers("kernel_size", kernel_size)
     # PyTorch's pooling takes an empty stride for none.
-    is_given = stride is not None and not (allow_single and stride in ((), []))
-    strides = numbers("stride", stride) if is_given else kernels
+    is_empty = allow_single and isinstance(stride, (list, tuple)) and not stride
+    strides = kernels if stride is None or is_empty else numbers("stride", stride)
     paddings, dilations = numbers("padding", padding), numbers("dilation", dilation)
     return [
         Window(*numbers_of_axis)
@@ -273,6 +267,8 @@ def _max_unpool(
     ]
     leading = array.shape[: array.ndim - spatial]
     target = np.zeros((*leading, *sizes), array.dtype)
+    if not target.size:
+        return target  # PyTorch looks at no index then
     volumes = int(np.prod(leading))
     wrong = unpool_array(
         np.ascontiguousarray(array).reshape(volumes, int(np.prod(sizes_in))),
@@ -281,16 +277,17 @@ def _max_unpool(
         available_threads(),
     )
     if wrong >= 0:
+        position = tuple(map(int, np.unravel_index(wrong, places.shape)))
         raise ValueError(
-            f"index {places.flat[wrong]} at position {np.unravel_index(wrong, places.shape)} is "
-            f"outside the output of size {' × '.join(map(str, sizes))}; check output_size"
+            f"index {places[position]} at position {position} is outside the output of size "
+            f"{' × '.join(map(str, sizes))}; check output_size"
         )
     return target
 
 
 def _check_unpool(array: Array, indices: Array, spatial: int) -> None:
     check_dimensions(array, spatial)
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
         raise TypeError(f"{array.dtype} cannot be unpooled; use numbers or booleans")
     if indices.dtype != np.int64:
         raise TypeError(f"indices must be int64, not {indices.dtype}")

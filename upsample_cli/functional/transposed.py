@@ -145,9 +145,7 @@ def _conv_transpose(
     _check_dtypes(array, taps, offset)
     named = {"stride": stride, "padding": padding, "dilation": dilation}
     numbers = {name: per_axis(name, value, spatial) for name, value in named.items()}
-    windows = [
-        Window(*of_axis) for of_axis in zip(taps.shape[2:], *numbers.values(), strict=True)
-    ]
+    windows = [Window(*of_axis) for of_axis in zip(taps.shape[2:], *numbers.values(), strict=True)]
     extra = per_axis("output_padding", output_padding, spatial)
     if output_size is not None and any(extra):
         raise ValueError("at most one of output_padding and output_size is possible")

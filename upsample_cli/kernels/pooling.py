@@ -9,7 +9,14 @@ from upsample_cli.kernels.compile import kernel
 
 @kernel
 def max_pool(
-    source: Any, windows: Any, sizes: Any, first: int, lowest: Any, phases: Any, target: Any, indices: Any
+    source: Any,
+    windows: Any,
+    sizes: Any,
+    first: int,
+    lowest: Any,
+    phases: Any,
+    target: Any,
+    indices: Any,
 ) -> None:
     """Pool the output rows from number ``first`` on, counted over all volumes.
 
@@ -55,7 +62,7 @@ def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> N
 
 @kernel
 def _split(line: Any, stride: int, phases: Any) -> None:
-    """Put every ``stride``-th value of a row side by side: value x of row ``phases[x % stride]``."""
+    """Put every ``stride``-th value of a row side by side: value x into ``phases[x % stride]``."""
     if stride == 2:
         # Written out, so that whole vectors are loaded and shuffled.
         even, odd = phases

@@ -20,14 +20,14 @@ INT64 = ir.IntType(64)
 def _multiply_tile(
     typing_context: Any,  # noqa: ARG001
     source: Any,
-    base: Any,
+    base: Any,  # noqa: ARG001
     offsets: Any,
     weights: Any,
-    first: Any,
-    count: Any,
+    first: Any,  # noqa: ARG001
+    count: Any,  # noqa: ARG001
     target: Any,
-    place: Any,
-    step: Any,
+    place: Any,  # noqa: ARG001
+    step: Any,  # noqa: ARG001
 ) -> Any:
     lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
 
@@ -73,9 +73,7 @@ def _multiply_tile(
         return context.get_dummy_value()
 
     integers = (types.int64,) * 2
-    return types.void(
-        source, types.int64, offsets, weights, *integers, target, *integers
-    ), codegen
+    return types.void(source, types.int64, offsets, weights, *integers, target, *integers), codegen
 
 
 multiply_tile: Any = _multiply_tile

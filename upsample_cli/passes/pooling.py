@@ -57,9 +57,7 @@ def pool_array(
     return values.reshape(shape), None if indices is None else indices.reshape(shape)
 
 
-def unpool_array(
-    source: Array, indices: NDArray[np.int64], target: Array, threads: int
-) -> int:
+def unpool_array(source: Array, indices: NDArray[np.int64], target: Array, threads: int) -> int:
     """Put values of any dtype into ``target`` (volumes, m), which holds zeros.
 
     Return the position in C order of the first index beyond its volume, or -1.
@@ -94,5 +92,5 @@ def _lowest(dtype: np.dtype[Any]) -> float:
 
 
 def _bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return a dtype that moves the same bytes; only a complex number has 16 of them."""
-    return np.dtype(f"u{dtype.itemsize}" if dtype.itemsize <= 8 else dtype)
+    """Return a dtype that moves the same bytes; of 16 bytes, only complex numbers do."""
+    return np.dtype(f"u{dtype.itemsize}" if dtype.itemsize <= 8 else np.complex128)

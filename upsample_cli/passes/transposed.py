@@ -117,15 +117,17 @@ def transposed_array(
         )
         return 0
 
-    products = weights.size * min(stride * part, target.shape[5]) // math.prod(
-        window.stride for window in windows
+    products = (
+        weights.size
+        * min(stride * part, target.shape[5])
+        // math.prod(window.stride for window in windows)
     )
     per_task = max(1, TASK_PRODUCTS * len(bias) // max(1, products))
     run_all([partial(fill, lo, lo + per_task) for lo in range(0, rows, per_task)], threads)
 
 
 def _pad(source: Array, axes: Sequence[_Axis]) -> Array:
-    """Return the input voxels from ``first`` to ``last`` of each axis, flat, 0 where there are none.
+    """Return the voxels from ``first`` to ``last`` of each axis, flat, 0 outside the input.
 
     A vector more than that follows, because the kernel reads whole vectors.
     """
@@ -137,7 +139,7 @@ def _pad(source: Array, axes: Sequence[_Axis]) -> Array:
         lo, hi = max(axis.first, 0), min(axis.last + 1, axis.size_in)
         here.append(slice(lo - axis.first, max(lo, hi) - axis.first))
         there.append(slice(lo, max(lo, hi)))
-    block[(..., *here)] = source[(..., *there)]
+    block[_within(here)] = source[_within(there)]
     return flat
 
 
@@ -180,9 +182,14 @@ def _scatter(
                 slice(k * w.dilation, k * w.dilation + (n - 1) * w.stride + 1, w.stride)
                 for k, w, n in zip(tap, windows, sizes, strict=True)
             ]
-            product = np.einsum("ngcdhw,gco->ngodhw", source, weight[(..., *tap)])
-            total[(..., *reached)] += product
+            product = np.einsum("ngcdhw,gco->ngodhw", source, weight[_within(tap)])
+            total[_within(reached)] += product
         kept = [
             slice(w.padding, w.padding + n) for w, n in zip(windows, target.shape[3:], strict=True)
         ]
-        target[...] = total[(..., *kept)] + bias[..., np.newaxis, np.newaxis, np.newaxis]
+        target[...] = total[_within(kept)] + bias[..., np.newaxis, np.newaxis, np.newaxis]
+
+
+def _within(place: Sequence[slice | int]) -> Any:
+    """Return the subscript of a place in the last axes."""
+    return (..., *place)

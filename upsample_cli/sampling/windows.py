@@ -6,9 +6,7 @@ from upsample_cli.sampling.axis import AxisMap
 
 POOLED_SIZE = "floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1"
 UNPOOLED_SIZE = "(size - 1) * stride - 2 * padding + kernel"
-TRANSPOSED_SIZE = (
-    "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
-)
+TRANSPOSED_SIZE = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
 """The size formulas, as PyTorch's documentation has them; with ceil_mode, ceil for floor."""
 
 
@@ -101,9 +99,7 @@ class Window:
             )
         return default if wanted is None else wanted
 
-    def transposed_size(
-        self, size: int, output_padding: int = 0, wanted: int | None = None
-    ) -> int:
+    def transposed_size(self, size: int, output_padding: int = 0, wanted: int | None = None) -> int:
         """Return the size before a convolution; ``wanted`` stands for its output padding.
 
         >>> Window(4, 2, padding=1).transposed_size(5), Window(3, 2).transposed_size(5, 1)
