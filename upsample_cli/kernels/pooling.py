@@ -24,7 +24,7 @@ def max_pool(
     windows : int64 (4, 3), kernel, stride, padding and dilation along z, y, x
     sizes : int64 (3,), the output's size along z, y, x
     lowest : the least value of the dtype, which stands where a window holds nothing else
-    phases : scratch of the dtype (stride along x, width / stride rounded up)
+    phases : scratch of the dtype (stride along x, or more than width, width / stride rounded up)
     target : (rows, sizes[2]); indices : int64, the same, or one row to be used again
     """
     depth, height, width = source.shape[1:]
@@ -33,25 +33,35 @@ def max_pool(
         number = first + row
         z = number // sizes[1] % sizes[0] * windows[1, 0] - windows[2, 0]
         y = number % sizes[1] * windows[1, 1] - windows[2, 1]
-        z_end = min(z + (windows[0, 0] - 1) * windows[3, 0] + 1, depth)
-        y_end = min(y + (windows[0, 1] - 1) * windows[3, 1] + 1, height)
-        while z < 0:
-            z += windows[3, 0]
-        while y < 0:
-            y += windows[3, 1]
-        _start_row((z * height + y) * width, windows[1:, 2], lowest, best, chosen)
+        first_z, first_y = _into_input(z, windows[3, 0]), _into_input(y, windows[3, 1])
+        start = (first_z * height + first_y) * width
+        _start_row(start, windows[1:, 2], lowest, best, chosen)
         volume = source[number // sizes[1] // sizes[0]]
-        for j in range(z, z_end, windows[3, 0]):
-            for i in range(y, y_end, windows[3, 1]):
-                start = (j * height + i) * width
-                _split(volume[j, i], windows[1, 2], phases)
+        for k in range(windows[0, 0]):
+            tap_z = z + k * windows[3, 0]
+            if tap_z < 0 or tap_z >= depth:
+                continue
+            for m in range(windows[0, 1]):
+                tap_y = y + m * windows[3, 1]
+                if tap_y < 0 or tap_y >= height:
+                    continue
+                start = (tap_z * height + tap_y) * width
+                _split(volume[tap_z, tap_y], windows[1, 2], phases)
                 _pool_row(phases, width, start, windows[:, 2], best, chosen)
+
+
+@kernel
+def _into_input(first: int, dilation: int) -> int:
+    """Return the first tap of a window that is not in the padding before the input."""
+    while first < 0:
+        first += dilation
+    return first
 
 
 @kernel
 def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> None:
     """Begin with ``lowest`` at each window's first tap that is not in the left padding."""
-    stride, padding, dilation = steps
+    stride, padding, dilation = steps[0], steps[1], steps[2]
     for o in range(best.size):
         best[o] = lowest
         chosen[o] = start + o * stride - padding
@@ -65,7 +75,7 @@ def _split(line: Any, stride: int, phases: Any) -> None:
     """Put every ``stride``-th value of a row side by side: value x into ``phases[x % stride]``."""
     if stride == 2:
         # Written out, so that whole vectors are loaded and shuffled.
-        even, odd = phases
+        even, odd = phases[0], phases[1]
         for o in range(line.size // 2):
             even[o] = line[np.uint64(o) * np.uint64(2)]
             odd[o] = line[np.uint64(o) * np.uint64(2) + np.uint64(1)]
@@ -80,7 +90,7 @@ def _split(line: Any, stride: int, phases: Any) -> None:
 @kernel
 def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chosen: Any) -> None:
     """Compare all outputs of a row with one tap after the other; the first maximum stays."""
-    taps, stride, padding, dilation = window
+    taps, stride, padding, dilation = window[0], window[1], window[2], window[3]
     for k in range(taps):
         offset = k * dilation - padding
         begin = max(0, -(offset // stride))

@@ -40,7 +40,7 @@ def transposed_rows(
     scratch : (strides along x * ROWS * part,); target : (items, groups, channels, *spatial)
     """
     groups, channels, depth, height, width = target.shape[1:]
-    blocks = weights.shape[0] // groups
+    blocks, lanes = weights.shape[0] // groups, VECTOR_BYTES // source.itemsize
     stride = axes[0, 2]
     parts = (width + stride * part - 1) // (stride * part)
     for number in range(first, last):
@@ -63,7 +63,8 @@ def transposed_rows(
                 column = base + at_x // stride - axes[2, 2]
                 count = starts[phase + 1] - starts[phase]
                 size = (end - begin - j + stride - 1) // stride
-                for x in range(0, size, VECTOR_BYTES // source.itemsize):
+                for tile in range((size + lanes - 1) // lanes):
+                    x = tile * lanes
                     place = j * ROWS * part + x
                     multiply_tile(
                         source, column + x, offsets, own, starts[phase], count, scratch, place, part

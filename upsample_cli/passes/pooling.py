@@ -46,7 +46,7 @@ def pool_array(
     def pool(lo: int, hi: int) -> int:
         # Without indices, one row of them is kept: the comparison is the same.
         chosen = np.empty((1, width), np.int64) if indices is None else indices[lo:hi]
-        phases = np.empty((windows[2].stride, columns), work.dtype)
+        phases = np.empty((min(windows[2].stride, work.shape[3] + 1), columns), work.dtype)
         pooling.max_pool(work, table, counts, lo, lowest, phases, target[lo:hi], chosen)
         return 0
 

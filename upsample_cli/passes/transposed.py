@@ -23,7 +23,7 @@ PART_BYTES = 2**14
 TASK_PRODUCTS = 2**24
 """The multiplications that pay for a task's overhead."""
 
-MANY_PHASES = 2**20
+MANY_PHASES = 2**14
 """More phases than this would cost more memory than they save time."""
 
 
