@@ -1,4 +1,4 @@
-"""The live comparison with PyTorch: collected by their paths alone, and summed up in a table."""
+"""The live comparisons with PyTorch: collected by their paths alone, and summed up in a table."""
 
 collect_ignore = ["compare_live.py", "compare_inverse_live.py"]
 

@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 PART_BYTES = 2**14
 """The part of an output row, of one channel, that is summed at once; it stays in the L1 cache."""
 
-TASK_PRODUCTS = 2**24
+TASK_PRODUCTS = 2**25
 """The multiplications that pay for a task's overhead."""
 
 MANY_PHASES = 2**14
@@ -88,8 +88,9 @@ def transposed_array(
     target
         (items, groups, channels out, *spatial), written in full.
     """
-    if not np.isfinite(weight).all() or math.prod(w.stride for w in windows) > MANY_PHASES:
-        # The zeros around the input would turn infinite weights into NaN.
+    phases = math.prod(window.stride for window in windows)
+    # The zeros around the input would turn infinite weights into NaN.
+    if phases > MANY_PHASES or not np.isfinite(weight).all():
         _scatter(source, weight, bias, windows, target)
         return
     sizes = zip(windows, source.shape[3:], target.shape[3:], strict=True)
@@ -117,11 +118,7 @@ def transposed_array(
         )
         return 0
 
-    products = (
-        weights.size
-        * min(stride * part, target.shape[5])
-        // math.prod(window.stride for window in windows)
-    )
+    products = weights.size * min(stride * part, target.shape[5]) // phases
     per_task = max(1, TASK_PRODUCTS * len(bias) // max(1, products))
     run_all([partial(fill, lo, lo + per_task) for lo in range(0, rows, per_task)], threads)
 
