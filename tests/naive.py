@@ -3,6 +3,7 @@
 Sums use exact fractions, so that each fused multiply-add is rounded once and nowhere else.
 """
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -192,3 +193,84 @@ def png_filter(name, row, above, step):
         left, corner = (int(row[n - step]), int(above[n - step])) if n >= step else (0, 0)
         result.append((int(row[n]) - png_predictor(name, left, int(above[n]), corner)) % 256)
     return result
+
+
+def taps_of(o, size, kernel, stride, padding, dilation):
+    """Yield the voxels of one axis that window number o holds."""
+    for k in range(kernel):
+        voxel = o * stride - padding + k * dilation
+        if 0 <= voxel < size:
+            yield voxel
+
+
+def max_pool(values, sizes, kernel, stride, padding, dilation):
+    """Pool (*spatial) to ``sizes``; return maxima and their flat indices, one entry per axis."""
+    maxima = np.empty(sizes, values.dtype)
+    indices = np.empty(sizes, np.int64)
+    for place in np.ndindex(*sizes):
+        windows = zip(place, values.shape, kernel, stride, padding, dilation, strict=True)
+        best = None
+        for voxel in itertools.product(*(taps_of(*window) for window in windows)):
+            if best is None or values[voxel] > values[best] or values[voxel] != values[voxel]:
+                best = voxel
+        if best is None:  # every tap is padding
+            maxima[place] = lowest(values.dtype)
+            first = zip(place, stride, padding, dilation, strict=True)
+            best = [
+                next(x for x in itertools.count(o * s - p, d) if x >= 0) for o, s, p, d in first
+            ]
+        else:
+            maxima[place] = values[best]
+        steps = [math.prod(values.shape[n + 1 :]) for n in range(values.ndim)]
+        indices[place] = sum(n * step for n, step in zip(best, steps, strict=True))
+    return maxima, indices
+
+
+def lowest(dtype):
+    if dtype.kind == "f":
+        return -math.inf
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def max_unpool(values, indices, sizes):
+    """Put each value of (*spatial) where its index says; the last one stays."""
+    target = np.zeros(math.prod(sizes), values.dtype)
+    for value, index in zip(values.ravel(), indices.ravel(), strict=True):
+        target[index] = value
+    return target.reshape(sizes)
+
+
+def conv_transpose(values, weight, bias, sizes, stride, padding, groups, dilation):
+    """Add each value of (C, *spatial) times the kernel to the output, in float64."""
+    per_group = weight.shape[1]
+    target = np.zeros((per_group * groups, *sizes)) + np.reshape(bias, (-1, *[1] * len(sizes)))
+    for c, *place in np.ndindex(*values.shape):
+        group = c // (len(values) // groups)
+        outputs = slice(group * per_group, (group + 1) * per_group)
+        for tap in np.ndindex(*weight.shape[2:]):
+            at = [
+                i * s - p + k * d
+                for i, s, p, k, d in zip(place, stride, padding, tap, dilation, strict=True)
+            ]
+            if all(0 <= n < size for n, size in zip(at, sizes, strict=True)):
+                target[(outputs, *at)] += (
+                    float(values[(c, *place)]) * weight[(c, slice(None), *tap)]
+                )
+    return target
+
+
+def convolve(values, weight, sizes, stride, padding, groups, dilation):
+    """Convolve (C, *spatial) with (C_out, C / groups, *kernel) as PyTorch does, in float64."""
+    per_group = weight.shape[1]
+    target = np.zeros((len(weight), *sizes))
+    for channel, *place in np.ndindex(*target.shape):
+        first = channel // (len(weight) // groups) * per_group
+        for tap in np.ndindex(*weight.shape[2:]):
+            at = [
+                o * s - p + k * d
+                for o, s, p, k, d in zip(place, stride, padding, tap, dilation, strict=True)
+            ]
+            if all(0 <= n < size for n, size in zip(at, values.shape[1:], strict=True)):
+                inputs = values[(slice(first, first + per_group), *at)]
+                target[(channel, *place)] += inputs @ weight[(channel, slice(None), *tap)]
+    return target

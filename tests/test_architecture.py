@@ -17,7 +17,7 @@ ALLOWED = {
     "resources": {"errors", "text"},
     "text": set(),
     "passes": {"kernels", "passes", "sampling", "threads"},
-    "functional": {"passes", "sampling", "threads"},
+    "functional": {"functional", "passes", "sampling", "threads"},
     "codecs": {"codecs", "kernels", "threads"},
     "files": {"codecs", "errors", "files", "sampling"},
     "advice": {"files", "job", "sampling"},

@@ -48,6 +48,7 @@ def test_slabs_and_threads_change_nothing(monkeypatch, method, dtype):
         whole = run(resampler, source)
         for slab_bytes, threads in [(1, 1), (300, 4), (3000, 2), (30_000, 3)]:
             monkeypatch.setattr(module, "SLAB_BYTES", slab_bytes)
+            monkeypatch.setattr(module, "LEAST_BYTES", slab_bytes)
             parts = run(resampler, source, threads)
             assert np.array_equal(parts[0], whole[0])
             assert parts[1] == whole[1]

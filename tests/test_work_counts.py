@@ -16,7 +16,7 @@ import pytest
 from upsample_cli import interpolate
 from upsample_cli.files.nifti import NiftiSink, NiftiSource
 from upsample_cli.job import TAP_BYTES
-from upsample_cli.passes import whole
+from upsample_cli.passes import fused, whole
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import stream_item
 from upsample_cli.passes.whole import resample_array
@@ -82,17 +82,31 @@ def test_a_streamed_volume_is_passed_once_an_axis(mode, scale, ceiling):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_volume_in_memory_passes_again_only_what_strips_share(monkeypatch, threads):
-    resampler = make((2, 2, 2))
-    output = np.empty((1, *resampler.shape_out, 1), np.float32)
+    resampler = make((2, 2, 2), dtype="int16")
+    output = np.empty((1, *resampler.shape_out, 1), np.int16)
     monkeypatch.setattr(whole, "SLAB_BYTES", output.nbytes // 16)
     monkeypatch.setattr(whole, "LEAST_BYTES", 1)
     passes = Passes(resampler)
-    resample_array(resampler, np.ones((1, *SHAPE, 1), np.float32), output, threads)
+    resample_array(resampler, np.ones((1, *SHAPE, 1), np.int16), output, threads)
     # Two strips that meet both read the planes on either side; an inner plane takes 1/4 + 1/2 of
     # its two output planes. The slabs of a strip share a window, and pass nothing again.
     strips = threads * whole.STRIPS_PER_THREAD if threads > 1 else 1
     shared = 2 * (strips - 1) / SHAPE[0]
     assert 1 <= passes.elements / output.size <= 1 + (1 + shared) * 3 / 4
+
+
+def test_a_float_volume_in_memory_is_one_call_a_strip(monkeypatch):
+    calls = []
+    planes = fused.separable.planes
+    monkeypatch.setattr(fused.separable, "planes", lambda *a: calls.append(a) or planes(*a))
+    monkeypatch.setattr(whole, "LEAST_BYTES", 1)
+    monkeypatch.setattr(whole, "SLAB_BYTES", 1)
+    resampler = make((2, 2, 2))
+    passes = Passes(resampler)
+    output = np.empty((1, *resampler.shape_out, 1), np.float32)
+    resample_array(resampler, np.ones((1, *SHAPE, 1), np.float32), output, 2)
+    assert len(calls) == 2 * whole.STRIPS_PER_THREAD
+    assert passes.calls == 0
 
 
 def test_what_no_output_reads_is_not_passed():

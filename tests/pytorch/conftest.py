@@ -1,6 +1,6 @@
-"""The live comparison with PyTorch: collected by its path alone, and summed up in a table."""
+"""The live comparisons with PyTorch: collected by their paths alone, and summed up in a table."""
 
-collect_ignore = ["compare_live.py"]
+collect_ignore = ["compare_live.py", "compare_inverse_live.py"]
 
 HEADER = ("mode", "dtype", "dims", "antialias", "comparisons", "same bits", "largest difference")
 

@@ -16,7 +16,8 @@ import numpy as np
 from upsample_cli.kernels import store
 
 F = TypeVar("F", bound=Callable[..., Any])
-Signature = tuple[str, ...]
+Signature = tuple["str | Signature", ...]
+"""Types of arguments, such as ``("float32[3]", "int64", ("float32[1]", "bool"))``."""
 
 _waits: list[Callable[[], object]] = []
 _lock = threading.RLock()
@@ -63,7 +64,8 @@ def primitive(returns: str | None = None) -> Callable[[Callable[..., Any]], Any]
     """Make an operation of kernels from a function that emits its LLVM code.
 
     The function takes the IR builder and the operands: LLVM values of scalars, and of arrays what
-    has ``data`` and ``shape``. ``returns`` is a scalar type's name; without, the first operand's.
+    has ``data``, ``shape`` and ``element``. ``returns`` is the name of a scalar type, or "void";
+    without it, the type is the first operand's.
     """
     return lambda emit: Primitive(emit, returns)
 
@@ -85,26 +87,33 @@ class Kernel:
         self._native: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run the machine code on arrays and scalars of NumPy's or Python's types."""
+        """Run the machine code on arrays, scalars of NumPy's or Python's types, and tuples."""
         kinds: list[Any] = []
         flat: list[Any] = []
         for argument in arguments:
-            if isinstance(argument, np.ndarray):
-                if not argument.flags.c_contiguous:
-                    raise TypeError(f"{self.name} takes C-contiguous arrays alone")
-                kinds += argument.dtype, argument.ndim
-                # What Numba passes for an array: memory's owner and parent, size, itemsize, data.
-                address = argument.__array_interface__["data"][0]
-                flat += None, None, argument.size, argument.itemsize, address
-                flat += argument.shape
-                flat += argument.strides
-            else:
-                kinds.append(type(argument))
-                flat.append(argument)
+            self._flatten(argument, kinds, flat)
         native = self._native.get(tuple(kinds))
         if native is None:
             native = self._native[tuple(kinds)] = self.prepare(signature_of(arguments))
         return native(*flat)
+
+    def _flatten(self, argument: Any, kinds: list[Any], flat: list[Any]) -> None:
+        if isinstance(argument, np.ndarray):
+            if not argument.flags.c_contiguous:
+                raise TypeError(f"{self.name} takes C-contiguous arrays alone")
+            kinds += argument.dtype, argument.ndim
+            # What Numba passes for an array: memory's owner and parent, size, itemsize, data.
+            address = argument.__array_interface__["data"][0]
+            flat += None, None, argument.size, argument.itemsize, address
+            flat += argument.shape
+            flat += argument.strides
+        elif isinstance(argument, tuple):
+            kinds.append(len(argument))
+            for part in argument:
+                self._flatten(part, kinds, flat)
+        else:
+            kinds.append(type(argument))
+            flat.append(argument)
 
     def prepare(self, signature: Signature) -> Callable[..., Any]:
         """Return the machine code for a signature, from the store if it is there."""
@@ -119,7 +128,7 @@ class Kernel:
                 code = machine_code(self.function, signature, returns_int=self.returns_int)
                 store.save(self.name, signature, code)
             address = store.link(code)
-        types = [c_type for name in signature for c_type in _c_types(name)]
+        types = _c_types(signature)
         return ctypes.CFUNCTYPE(ctypes.c_int64 if self.returns_int else None, *types)(address)
 
 
@@ -139,7 +148,9 @@ def signature_of(arguments: Sequence[Any]) -> Signature:
     return tuple(map(_type_of, arguments))
 
 
-def _type_of(argument: Any) -> str:
+def _type_of(argument: Any) -> "str | Signature":
+    if isinstance(argument, tuple):
+        return signature_of(argument)
     if not isinstance(argument, np.ndarray):
         return np.result_type(argument).name
     if not argument.dtype.isnative:
@@ -147,10 +158,16 @@ def _type_of(argument: Any) -> str:
     return f"{argument.dtype.name}[{argument.ndim}]"
 
 
-def _c_types(name: str) -> list[Any]:
-    element, bracket, dimensions = name.partition("[")
-    if not bracket:
-        return [np.ctypeslib.as_ctypes_type(np.dtype(element))]
-    sizes = [ctypes.c_int64] * 2
-    extents = [ctypes.c_int64] * (2 * int(dimensions[:-1]))
-    return [ctypes.c_void_p, ctypes.c_void_p, *sizes, ctypes.c_void_p, *extents]
+def _c_types(signature: Signature) -> list[Any]:
+    types: list[Any] = []
+    for name in signature:
+        if isinstance(name, tuple):
+            types += _c_types(name)
+            continue
+        element, bracket, dimensions = name.partition("[")
+        if bracket:
+            types += [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p]
+            types += [ctypes.c_int64] * (2 * int(dimensions[:-1]))
+        else:
+            types.append(np.ctypeslib.as_ctypes_type(np.dtype(element)))
+    return types

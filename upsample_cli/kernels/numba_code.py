@@ -24,7 +24,9 @@ def machine_code(function: Callable[..., Any], signature: Signature, *, returns_
     return store.object_of(compiled.inspect_llvm(), compiled.native_name)
 
 
-def _numba_type(name: str) -> Any:
+def _numba_type(name: str | Signature) -> Any:
+    if isinstance(name, tuple):
+        return types.Tuple([_numba_type(part) for part in name])
     element, bracket, dimensions = name.partition("[")
     scalar = numba.from_dtype(np.dtype(element))
     return types.Array(scalar, int(dimensions[:-1]), "C") if bracket else scalar
@@ -52,10 +54,11 @@ def _intrinsic(primitive: Primitive) -> Any:
                 _as_array(context, builder, kind, value)
                 for kind, value in zip(signature.args, arguments, strict=True)
             ]
-            return primitive.emit(builder, *values)
+            result = primitive.emit(builder, *values)
+            return context.get_dummy_value() if result is None else result
 
-        result = getattr(types, primitive.returns) if primitive.returns else operands[0]
-        return result(*operands), codegen
+        returns = getattr(types, primitive.returns) if primitive.returns else operands[0]
+        return returns(*operands), codegen
 
     typed.__signature__ = inspect.signature(primitive.emit)  # type: ignore[attr-defined]
     return intrinsic(typed)
@@ -65,5 +68,6 @@ def _as_array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     if not isinstance(kind, types.Array):
         return value
     array = context.make_array(kind)(context, builder, value)
-    shape = cgutils.unpack_tuple(builder, array.shape)  # type: ignore[no-untyped-call]
-    return SimpleNamespace(data=array.data, shape=shape)
+    shape = cgutils.unpack_tuple(builder, array.shape)
+    element = context.get_value_type(kind.dtype)
+    return SimpleNamespace(data=array.data, shape=shape, element=element)

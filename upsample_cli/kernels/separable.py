@@ -1,16 +1,16 @@
-"""The two passes of every separable mode, told apart only by memory layout.
+"""The passes of every separable mode, told apart only by memory layout.
 
 Each output is a sum over taps in the plan's order: a product, then fused multiply-adds. The
-loops for 2 and 4 taps are the same sum written out, so that it stays in registers.
+loops for 2 and 4 taps are the same sum written out, so that it stays in registers. All values are
+float32 or float64, and every target is written in full.
 
 Along rows: source (all rows, values_in); picked : uint32 (rows,), which of them are passed;
-taps, weights (values_out, width) and counts (values_out,), as in ``sampling.rows``;
-target (rows, values_out).
+plan : (taps, weights, counts, is_full) and doubling : (channels, first, last, shifts, weights,
+phases), as in ``sampling.rows``, where phases is scratch (2, values_in) and nothing is doubled if
+last is first; target (rows, values_out).
 
-Across rows: source (blocks, size_in, row); taps, weights (width, size_out) and counts
-(size_out,), as in ``sampling.axis.AxisPlan``; target (blocks, size_out, row).
-
-All are float32 or float64, and the target is written in full.
+Across rows: source (blocks, size_in, row); plan : (taps, weights, counts), as in
+``sampling.axis.AxisPlan``; target (blocks, size_out, row).
 """
 
 from typing import Any
@@ -23,13 +23,75 @@ BLOCK = 2048
 
 
 @kernel
-def along_rows(
-    source: Any, picked: Any, taps: Any, weights: Any, counts: Any, is_full: Any, target: Any
-) -> None:
-    """Weigh values within each row, four rows at a time, so that a tap is looked up once for all.
+def along_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+    """Weigh values within each row."""
+    pass_rows(source, picked, plan, doubling, target)
 
-    is_full : whether every count is the width
+
+@kernel
+def across_rows(source: Any, plan: Any, target: Any) -> None:
+    """Weigh whole contiguous rows; every inner loop is vectorised."""
+    blocks, size_out, _ = target.shape
+    for block in range(blocks):
+        for o in range(size_out):
+            weigh_row(source[block], plan, o, target[block, o])
+
+
+@kernel
+def planes(
+    source: Any,
+    used: Any,
+    picked: Any,
+    along: Any,
+    doubling: Any,
+    inner: Any,
+    outer: Any,
+    passed: Any,
+    ring: Any,
+    target: Any,
+) -> None:
+    """Pass planes along their rows, across them, and across planes, one after the other.
+
+    What is between two passes never leaves the cache.
+
+    source : (planes, rows, values_in); used : uint32, which planes are read, from the first on
+    picked : uint32, which rows of a plane are read
+    along, doubling : the plans along rows
+    inner, outer : the plans across rows and across planes, among those that are picked and used
+    passed : scratch (picked, values_out); ring : scratch (rows_out, room, values_out), with room
+        for the planes that one output reads
+    target : (planes_out, rows_out, values_out)
     """
+    taps, _, counts = outer
+    rows_out, room, _ = ring.shape
+    done = 0
+    for o in range(target.shape[0]):
+        last = 0
+        for k in range(counts[o]):
+            last = max(last, taps[k, o])
+        while done <= last:
+            slot = done % room
+            pass_rows(source[used[done]], picked, along, doubling, passed)
+            for row in range(rows_out):
+                weigh_row(passed, inner, row, ring[row, slot])
+            done += 1
+        for row in range(rows_out):
+            weigh_row(ring[row], outer, o, target[o, row])
+
+
+@inlined
+def pass_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+    """Weigh values within each row, in the way that is fastest for the plan."""
+    if doubling[1] < doubling[2]:
+        double_rows(source, picked, plan, doubling, target)
+    else:
+        gather_rows(source, picked, plan, target)
+
+
+@inlined
+def gather_rows(source: Any, picked: Any, plan: Any, target: Any) -> None:
+    """Weigh four rows at a time, so that a tap is looked up once for all."""
+    taps, weights, counts, is_full = plan
     rows, values_out = target.shape
     for row in range(0, rows, 4):
         # Past the last row, the last one is done again.
@@ -58,25 +120,11 @@ def along_rows(
                 out_a[n], out_b[n], out_c[n], out_d[n] = sum_a, sum_b, sum_c, sum_d
 
 
-@kernel
-def doubled_rows(
-    source: Any,
-    picked: Any,
-    taps: Any,
-    weights: Any,
-    counts: Any,
-    channels: Any,
-    first: Any,
-    last: Any,
-    shifts: Any,
-    phase_weights: Any,
-    phases: Any,
-    target: Any,
-) -> None:
-    """Do the same for twice as many samples, as ``sampling.rows.PhasePlan`` says: no gather.
-
-    phases : scratch (2, values_in)
-    """
+@inlined
+def double_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+    """Sum the even and the odd outputs apart, which needs no look-up but at the ends of a row."""
+    taps, weights, counts, _ = plan
+    channels, first, last, shifts, phase_weights, phases = doubling
     begin, end = first * channels, last * channels
     for row in range(target.shape[0]):
         values, out = source[picked[row]], target[row]
@@ -117,56 +165,54 @@ def sum_shifted(values: Any, shifts: Any, weights: Any, begin: Any, end: Any, su
                 out[n] = fma(s1[n], w1[n], out[n])
 
 
-@kernel
-def across_rows(source: Any, taps: Any, weights: Any, counts: Any, target: Any) -> None:
-    """Weigh whole contiguous rows; every inner loop is vectorised."""
-    blocks, size_out, length = target.shape
-    for block in range(blocks):
-        for o in range(size_out):
-            out = target[block, o]
-            first = source[block, taps[0, o]]
-            w0 = weights[0, o]
-            if counts[o] == 1:
-                for n in range(length):
-                    out[n] = first[n] * w0
-            elif counts[o] == 2:
-                second = source[block, taps[1, o]]
-                w1 = weights[1, o]
-                for n in range(length):
-                    out[n] = fma(second[n], w1, first[n] * w0)
-            elif counts[o] == 4:
-                second, third = source[block, taps[1, o]], source[block, taps[2, o]]
-                fourth = source[block, taps[3, o]]
-                w1, w2, w3 = weights[1, o], weights[2, o], weights[3, o]
-                for n in range(length):
-                    total = fma(second[n], w1, first[n] * w0)
-                    out[n] = fma(fourth[n], w3, fma(third[n], w2, total))
-            else:
-                weigh_in_blocks(source[block], taps, weights, counts, o, out)
+@inlined
+def weigh_row(source: Any, plan: Any, o: Any, target: Any) -> None:
+    """Sum rows of (rows, length) for output ``o``; row j lies at j modulo the number of rows."""
+    taps, weights, counts = plan
+    room = source.shape[0]
+    first, w0 = source[taps[0, o] % room], weights[0, o]
+    if counts[o] == 1:
+        for n in range(target.size):
+            target[n] = first[n] * w0
+    elif counts[o] == 2:
+        second, w1 = source[taps[1, o] % room], weights[1, o]
+        for n in range(target.size):
+            target[n] = fma(second[n], w1, first[n] * w0)
+    elif counts[o] == 4:
+        second, third = source[taps[1, o] % room], source[taps[2, o] % room]
+        fourth = source[taps[3, o] % room]
+        w1, w2, w3 = weights[1, o], weights[2, o], weights[3, o]
+        for n in range(target.size):
+            total = fma(second[n], w1, first[n] * w0)
+            target[n] = fma(fourth[n], w3, fma(third[n], w2, total))
+    else:
+        weigh_in_blocks(source, plan, o, target)
 
 
 @inlined
-def weigh_in_blocks(source: Any, taps: Any, weights: Any, counts: Any, o: Any, target: Any) -> None:
+def weigh_in_blocks(source: Any, plan: Any, o: Any, target: Any) -> None:
     """Sum any number of taps, four at a time."""
+    taps, weights, counts = plan
+    room = source.shape[0]
     for begin in range(0, target.size, BLOCK):
         size = min(BLOCK, target.size - begin)
         out = target[begin : begin + size]
-        first, w0 = source[taps[0, o], begin : begin + size], weights[0, o]
+        first, w0 = source[taps[0, o] % room, begin : begin + size], weights[0, o]
         for n in range(size):
             out[n] = first[n] * w0
         k = 1
         while k + 4 <= counts[o]:
-            first = source[taps[k, o], begin : begin + size]
-            second = source[taps[k + 1, o], begin : begin + size]
-            third = source[taps[k + 2, o], begin : begin + size]
-            fourth = source[taps[k + 3, o], begin : begin + size]
+            first = source[taps[k, o] % room, begin : begin + size]
+            second = source[taps[k + 1, o] % room, begin : begin + size]
+            third = source[taps[k + 2, o] % room, begin : begin + size]
+            fourth = source[taps[k + 3, o] % room, begin : begin + size]
             w0, w1, w2, w3 = weights[k, o], weights[k + 1, o], weights[k + 2, o], weights[k + 3, o]
             for n in range(size):
                 total = fma(second[n], w1, fma(first[n], w0, out[n]))
                 out[n] = fma(fourth[n], w3, fma(third[n], w2, total))
             k += 4
         for rest in range(k, counts[o]):
-            first, w0 = source[taps[rest, o], begin : begin + size], weights[rest, o]
+            first, w0 = source[taps[rest, o] % room, begin : begin + size], weights[rest, o]
             for n in range(size):
                 out[n] = fma(first[n], w0, out[n])
 

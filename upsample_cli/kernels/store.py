@@ -43,7 +43,7 @@ CHECKSUM_BYTES = hashlib.sha256().digest_size
 _linked: list[Any] = []
 
 
-def load(name: str, signature: tuple[str, ...]) -> bytes | None:
+def load(name: str, signature: Any) -> bytes | None:
     """Return the object file of a kernel, or None if it must be compiled."""
     try:
         content = _path(name, signature).read_bytes()
@@ -53,7 +53,7 @@ def load(name: str, signature: tuple[str, ...]) -> bytes | None:
     return code if hashlib.sha256(code).digest() == checksum else None
 
 
-def save(name: str, signature: tuple[str, ...], code: bytes) -> None:
+def save(name: str, signature: Any, code: bytes) -> None:
     """Keep an object file for later processes, if the folder can be written."""
     path = _path(name, signature)
     with suppress(OSError):
@@ -97,7 +97,7 @@ def folder() -> Path:
     return Path(chosen) / _environment()
 
 
-def _path(name: str, signature: tuple[str, ...]) -> Path:
+def _path(name: str, signature: Any) -> Path:
     types = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
     return folder() / f"{name}-{types}.o"
 

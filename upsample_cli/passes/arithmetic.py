@@ -141,29 +141,25 @@ class Floating(Arithmetic):
     def along(
         self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
     ) -> None:
-        rows = plan_rows(plan, source.shape[1] // channels, channels)
-        if isinstance(rows, RowPlan):
-            weights = rows.taps, rows.weights, rows.counts
-            separable.along_rows(source, picked, *weights, rows.is_full, target)
-            return
-        edges = rows.edges
-        separable.doubled_rows(
-            source,
-            picked,
-            edges.taps,
-            edges.weights,
-            edges.counts,
-            edges.channels,
-            rows.first,
-            rows.last,
-            rows.shifts,
-            rows.weights,
-            scratch("phases", (2, source.shape[1]), self.dtype),
-            target,
-        )
+        rows, doubling = self.rows(plan, source.shape[1], channels)
+        separable.along_rows(source, picked, rows, doubling, target)
+
+    def rows(
+        self, plan: AxisPlan, values_in: int, channels: int
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return a plan along rows as ``kernels.separable`` takes it."""
+        rows = plan_rows(plan, values_in // channels, channels)
+        if isinstance(rows, PhasePlan):
+            phases = scratch("phases", (2, values_in), self.dtype)
+            doubling = (channels, rows.first, rows.last, rows.shifts, rows.weights, phases)
+            rows = rows.edges
+        else:
+            nothing = np.empty((2, 1), self.dtype)
+            doubling = (channels, 0, 0, np.empty((2, 1), np.int64), nothing[np.newaxis], nothing)
+        return (rows.taps, rows.weights, rows.counts, rows.is_full), doubling
 
     def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        separable.across_rows(source, plan.taps, plan.weights, plan.counts, target)
+        separable.across_rows(source, (plan.taps, plan.weights, plan.counts), target)
 
     def destination(self, target: Array) -> Array | None:
         real = as_real(target)

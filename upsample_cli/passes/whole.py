@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from upsample_cli.passes.fused import can_fuse, fused_strip
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.window import Window, span
 from upsample_cli.threads import run_all
@@ -19,7 +20,7 @@ SLAB_BYTES = 4 * 2**20
 LEAST_BYTES = 2**18
 """What is smaller is done before a second thread has begun."""
 
-STRIPS_PER_THREAD = 4
+STRIPS_PER_THREAD = 2
 """Enough for a thread that is held up to leave work to the others."""
 
 
@@ -59,6 +60,8 @@ def _strip(
     outer, *inner = resampler.plans
     if outer is None or all(plan is None for plan in inner):
         return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
+    if can_fuse(resampler, item, target):
+        return fused_strip(resampler, item, target[begin:end], begin, end)
     window = Window(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
     misfits, filled = 0, 0
     for lo, hi in slabs:

@@ -1,0 +1,137 @@
+"""Max-pool and max-unpool of volumes; images and rows are volumes of one plane or one row."""
+
+from typing import Any
+
+import numpy as np
+
+from upsample_cli.kernels.compile import inlined, kernel
+
+
+@kernel
+def max_pool(
+    source: Any,
+    windows: Any,
+    sizes: Any,
+    first: int,
+    lowest: Any,
+    phases: Any,
+    target: Any,
+    indices: Any,
+) -> None:
+    """Pool the output rows from number ``first`` on, counted over all volumes.
+
+    source : (volumes, depth, height, width), any dtype with an order
+    windows : int64 (4, 3), kernel, stride, padding and dilation along z, y, x
+    sizes : int64 (3,), the output's size along z, y, x
+    lowest : the least value of the dtype, which stands where a window holds nothing else
+    phases : scratch of the dtype (stride along x, or more than width, width / stride rounded up)
+    target : (rows, sizes[2]); indices : int64, the same, or one row to be used again
+    """
+    depth, height, width = source.shape[1:]
+    for row in range(target.shape[0]):
+        best, chosen = target[row], indices[row % indices.shape[0]]
+        number = first + row
+        z = number // sizes[1] % sizes[0] * windows[1, 0] - windows[2, 0]
+        y = number % sizes[1] * windows[1, 1] - windows[2, 1]
+        first_z, first_y = _into_input(z, windows[3, 0]), _into_input(y, windows[3, 1])
+        start = (first_z * height + first_y) * width
+        _start_row(start, windows[1:, 2], lowest, best, chosen)
+        volume = source[number // sizes[1] // sizes[0]]
+        for k in range(windows[0, 0]):
+            tap_z = z + k * windows[3, 0]
+            if tap_z < 0 or tap_z >= depth:
+                continue
+            for m in range(windows[0, 1]):
+                tap_y = y + m * windows[3, 1]
+                if tap_y < 0 or tap_y >= height:
+                    continue
+                start = (tap_z * height + tap_y) * width
+                _split(volume[tap_z, tap_y], windows[1, 2], phases)
+                _pool_row(phases, width, start, windows[:, 2], best, chosen)
+
+
+@inlined
+def _into_input(first: int, dilation: int) -> int:
+    """Return the first tap of a window that is not in the padding before the input."""
+    while first < 0:
+        first += dilation
+    return first
+
+
+@inlined
+def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> None:
+    """Begin with ``lowest`` at each window's first tap that is not in the left padding."""
+    stride, padding, dilation = steps[0], steps[1], steps[2]
+    for o in range(best.size):
+        best[o] = lowest
+        chosen[o] = start + o * stride - padding
+    for o in range(min(best.size, (padding + stride - 1) // stride)):
+        while chosen[o] < start:
+            chosen[o] += dilation
+
+
+@inlined
+def _split(line: Any, stride: int, phases: Any) -> None:
+    """Put every ``stride``-th value of a row side by side: value x into ``phases[x % stride]``."""
+    if stride == 2:
+        # Written out, so that whole vectors are loaded and shuffled.
+        even, odd = phases[0], phases[1]
+        for o in range(line.size // 2):
+            even[o] = line[np.uint64(o) * np.uint64(2)]
+            odd[o] = line[np.uint64(o) * np.uint64(2) + np.uint64(1)]
+        if line.size % 2:
+            even[line.size // 2] = line[line.size - 1]
+    else:
+        for j in range(min(stride, line.size)):
+            for o in range((line.size - j + stride - 1) // stride):
+                phases[j, o] = line[o * stride + j]
+
+
+@inlined
+def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chosen: Any) -> None:
+    """Compare all outputs of a row with one tap after the other; the first maximum stays."""
+    taps, stride, padding, dilation = window[0], window[1], window[2], window[3]
+    for k in range(taps):
+        offset = k * dilation - padding
+        begin = max(0, -(offset // stride))
+        end = min(best.size, (width - 1 - offset) // stride + 1)
+        shift, phase = offset // stride, offset % stride
+        _take_larger(phases[phase], shift, start + offset, stride, begin, end, best, chosen)
+
+
+@inlined
+def _take_larger(
+    values: Any,
+    shift: int,
+    index: int,
+    stride: int,
+    begin: int,
+    end: int,
+    best: Any,
+    chosen: Any,
+) -> None:
+    """Replace what is smaller than the value ``shift`` further, or where that value is NaN."""
+    for o in range(begin, end):
+        # Unsigned subscripts, which cannot count from the end, let the loop be vectorised.
+        at, value = np.uint64(o), values[np.uint64(o + shift)]
+        is_new = (value > best[at]) | (value != value)
+        best[at] = value if is_new else best[at]
+        chosen[at] = index + o * stride if is_new else chosen[at]
+
+
+@kernel
+def max_unpool(source: Any, indices: Any, target: Any) -> int:
+    """Put each value where its index says; of equal indices, the last one stays.
+
+    source : (volumes, n), any dtype; indices : int64, the same; target : (volumes, m)
+
+    Return the position of the first index beyond the target, counted over all volumes, or -1.
+    """
+    size = np.uint64(target.shape[1])
+    for volume in range(source.shape[0]):
+        for n in range(source.shape[1]):
+            index = np.uint64(indices[volume, n])  # a negative one becomes too large
+            if index >= size:
+                return volume * source.shape[1] + n
+            target[volume, index] = source[volume, n]
+    return -1
