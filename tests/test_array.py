@@ -104,7 +104,7 @@ def test_the_byte_order_is_kept(tmp_path, dtype):
     file = io.BytesIO()
     with closing(source_of(tmp_path / "a.npy")) as source:
         source.set_dimensions(2)
-        sink = ArraySink(source, (3, 4), source.dtype, file)
+        sink = ArraySink(source.disk_dtype, (2, 3, 4), source.dtype, file)
         for _ in range(2):
             sink.write(source.read(3))
         sink.finish()

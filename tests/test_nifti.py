@@ -21,8 +21,8 @@ from volumes import (
 from upsample_cli import functional, pipeline
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import nifti, streams
+from upsample_cli.output import open_outputs
 from upsample_cli.passes import streaming
-from upsample_cli.pipeline import open_outputs
 
 NUMERIC = {code: dtype for code, dtype in DATATYPES.items() if dtype.names is None}
 ENCODINGS = list(itertools.product((1, 2), "<>"))

@@ -10,6 +10,7 @@ from upsample_cli.advice import hints_about, warnings_about
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
+from upsample_cli.output import named_dtype
 from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import planes_per_chunk, window_bytes
@@ -144,7 +145,8 @@ class Job:
 
         resampler = self.resampler
         assert self.source.kind == "array"
-        return ArraySink(self.source, resampler.shape_out, resampler.dtype_out, files[0])
+        shape = (*self.source.leading, *resampler.shape_out)
+        return ArraySink(self.source.disk_dtype, shape, resampler.dtype_out, files[0])
 
 
 def prepare(request: Request, input_name: str) -> Job:
@@ -170,7 +172,7 @@ def _prepare(request: Request, source: "Source") -> Job:
     method = _method(request, dimensions)
     axes = _axes(request, source, method)
     dtype_in, channels, image_mode = _elements(source, method)
-    dtype_out = dtype_in if request.dtype is None else _dtype(request.dtype)
+    dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
         image_mode = mode_for_dtype(image_mode, dtype_out)
     is_scaled = request.target.kind == "scale"
@@ -252,15 +254,6 @@ def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str
     mode = result_mode(source, blurs=method.mode.blurs)
     dtype, channels = element_of_mode(mode)
     return dtype, channels, mode
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    try:
-        return np.dtype(name).newbyteorder("=")
-    except TypeError as error:
-        raise RequestError(
-            "--dtype", f"{name} is unknown", "use a NumPy name such as uint8, int16 or float32"
-        ) from error
 
 
 def _prepare_header(job: Job, source: "NiftiSource") -> None:

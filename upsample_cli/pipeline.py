@@ -1,61 +1,38 @@
 """One file: reader → plan → kernels → writer, slab by slab."""
 
 import contextlib
-import io
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import SUFFIXES, output_suffix
-from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.image_formats import (
-    WITH_ALPHA,
-    check_can_write,
-    check_size,
-    format_of_suffix,
-)
-from upsample_cli.files.streams import standard_output
+from upsample_cli.files import output_suffix
+from upsample_cli.files.image_formats import WITH_ALPHA
 from upsample_cli.job import Job, Request, prepare
+from upsample_cli.output import (
+    Destination,
+    Progress,
+    Summary,
+    check_image,
+    check_kind,
+    check_output,
+    check_room,
+    file_names,
+    loss_warning,
+    open_outputs,
+    save_image,
+    summary_line,
+)
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
-from upsample_cli.resources import check_disk, check_memory
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.nifti import NiftiSource
 
 Array = NDArray[Any]
-Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
-
-UNCOMPRESSED = (".nii", ".hdr", ".img", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
-COMPRESSED_AT_MOST = 1000
-"""For lack of disk a compressed output is refused only if even this ratio would not fit it."""
-
-
-@dataclass(frozen=True)
-class Destination:
-    """The output's name, or ``-``, and the suffix that decides its format."""
-
-    name: str
-    suffix: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a finished resample has done, in words."""
-
-    line: str
-    warnings: list[str]
-    hints: list[str]
 
 
 def resample(request: Request, input_name: str, output_name: str, progress: Progress) -> Summary:
@@ -77,14 +54,16 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
         With nothing written, and nothing left behind.
     """
     started = time.perf_counter()
-    _check_output(input_name, output_name, force=request.force)
+    check_output(input_name, output_name, force=request.force)
     job = prepare(request, input_name)
     with contextlib.closing(job.source):
         suffix = output_suffix(output_name, request.format, job.source.default_suffix)
         output = Destination(output_name, suffix)
-        _check_kind(job, output)
-        _check_room(job, output)
-        names = _file_names(output)
+        check_kind(job.source, output)
+        if job.source.kind == "image":
+            check_image(job.source, output, job.image_mode, job.resampler.shape_out)
+        check_room(output, memory=job.working_bytes, disk=job.output_bytes)
+        names = file_names(output)
         with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
             RUNNERS[job.source.kind](job, output, files, done)
     seconds = time.perf_counter() - started
@@ -92,102 +71,17 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
 
 
 def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
-    shown = [name if name == "-" else Path(name).name for name in (input_name, output_name)]
     resampler = job.resampler
-    return (
-        f"{shown[0]} {job.shape_in} {resampler.dtype_in.name} → "
-        f"{shown[1]} {job.shape_out} {resampler.dtype_out.name}, "
-        f"{job.request.mode}, {seconds:.1f} s"
-    )
-
-
-def _check_output(input_name: str, output_name: str, *, force: bool) -> None:
-    if output_name == "-":
-        if sys.stdout is not None and sys.stdout.isatty():
-            raise RequestError("-", "standard output is a terminal", "redirect it into a file")
-        return
-    with contextlib.suppress(OSError, ValueError):
-        if not force and os.path.samefile(input_name, output_name):
-            raise RequestError(output_name, "is the input itself", "use --force to replace it")
-    check_destination(output_name, force=force)
-
-
-def _check_kind(job: Job, output: Destination) -> None:
-    kind = SUFFIXES[output.suffix]
-    if kind != job.source.kind:
-        same = ", ".join(suffix for suffix, of in SUFFIXES.items() if of == job.source.kind)
-        raise RequestError(
-            "--format" if output.name == "-" else output.name,
-            f"{output.suffix} is for {kind}s, but {job.source.name} is of kind {job.source.kind}",
-            f"use {same}",
-        )
-    if job.source.kind == "image":
-        transparency = job.source.transparency
-        check_can_write(_image_format(output.suffix), job.image_mode, output.name, transparency)
-        check_size(_image_format(output.suffix), job.resampler.shape_out, output.name)
-
-
-def _image_format(suffix: str) -> str:
-    name = format_of_suffix(suffix)
-    assert name is not None
-    return name
-
-
-def _check_room(job: Job, output: Destination) -> None:
-    check_memory(output.name, job.working_bytes)
-    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
-    check_disk(output.name, job.output_bytes // ratio)
-
-
-def _file_names(output: Destination) -> list[str]:
-    if not output.suffix.startswith((".hdr", ".img")):
-        return [output.name]
-    from upsample_cli.files.nifti import pair_names
-
-    names = pair_names(output.name)
-    if names is None:
-        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
-    return list(names)
-
-
-@contextlib.contextmanager
-def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
-    """Open the files that make up one output; they appear together, or not at all."""
-    if names == ["-"]:
-        with _named_write_errors("-"), standard_output() as stream:
-            yield [stream]
-        return
-    with contextlib.ExitStack() as stack:
-        atomic = []
-        for name in names:
-            file = AtomicFile(name, force=force)
-            stack.callback(file.discard)
-            atomic.append(file)
-        with _named_write_errors(names[0]):
-            yield [file.file for file in atomic]
-        for name in names:
-            check_destination(name, force=force)
-        # The voxels of a pair come before the header that points to them, and go with it.
-        for file in reversed(atomic):
-            file.commit()
-            if not force:
-                stack.callback(file.destination.unlink, missing_ok=True)
-        stack.pop_all()
-
-
-@contextlib.contextmanager
-def _named_write_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FileError(name, f"cannot be written ({error.strerror or error})") from error
+    before = f"{job.shape_in} {resampler.dtype_in.name}"
+    after = f"{job.shape_out} {resampler.dtype_out.name}"
+    return summary_line((input_name, output_name), before, after, job.request.mode, seconds)
 
 
 def _run_stream(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
     assert job.source.kind != "image"
-    sink = job.open_sink(files, is_gzip=output.suffix.endswith(".gz"))
+    sink = job.open_sink(files, is_gzip=output.is_gzip)
     misfits = 0
     try:
         for planes, count in _resampled(job, job.source):
@@ -228,7 +122,6 @@ def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
 def _run_image(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
-    from upsample_cli.files.image_writing import write_image
     from upsample_cli.passes.alpha import weigh_colours
 
     request, source, resampler = job.request, job.source, job.resampler
@@ -239,22 +132,9 @@ def _run_image(
     if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)
-    format = _image_format(output.suffix)
-    # A pipe cannot go back to a header, and libtiff hides why a write failed.
-    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
-    file = io.BytesIO() if in_memory else files[0]
-    job.warnings += write_image(
-        file,
-        format,
-        job.image_mode,
-        result,
-        source,
-        request.image,
-        name=output.name,
-        threads=request.threads,
+    job.warnings += save_image(
+        files[0], output, job.image_mode, result, source, request.image, request.threads
     )
-    if isinstance(file, io.BytesIO):
-        files[0].write(file.getbuffer())
     _warn_of_losses(job, misfits)
 
 
@@ -268,11 +148,7 @@ RUNNERS: dict[str, Callable[..., None]] = {
 def _warn_of_losses(job: Job, misfits: int) -> None:
     resampler = job.resampler
     if misfits and resampler.dtype_in != resampler.dtype_out:
-        is_float = resampler.dtype_out.kind in "fc"
-        became = "became infinite" if is_float else "were saturated, and NaN became 0"
-        job.warnings.append(
-            f"{misfits} values do not fit in {resampler.dtype_out.name}: they {became}"
-        )
+        job.warnings.append(loss_warning(misfits, resampler.dtype_out))
     if resampler.arithmetic.is_inexact:
         job.warnings.append(
             f"{resampler.dtype_in.name} values beyond 2**53 were rounded; "

@@ -94,7 +94,7 @@ class ArraySource:
         if not 1 <= count <= min(len(self.full_shape), LARGEST_SPATIAL):
             raise RequestError(
                 self.name,
-                f"has {len(self.full_shape)} axes, of which {count} cannot be resampled",
+                f"has {len(self.full_shape)} axes, of which {count} cannot be spatial",
                 f"give 1 to {min(len(self.full_shape), LARGEST_SPATIAL)} numbers",
             )
         self.shape = tuple(self.full_shape[-count:])
@@ -157,16 +157,18 @@ class ArraySource:
 
 
 class ArraySink:
-    """Writes an .npy header of version 1, then the elements in C order."""
+    """Writes an .npy header of version 1, then the elements in C order.
 
-    def __init__(self, source: ArraySource, spatial: tuple[int, ...], dtype: Any, file: BinaryIO):
-        own = source.disk_dtype
+    The byte order of ``own``, the input's dtype, is kept where the output's dtype is the same.
+    """
+
+    def __init__(self, own: np.dtype[Any], shape: tuple[int, ...], dtype: Any, file: BinaryIO):
         self.dtype = own if own.newbyteorder("=") == dtype else np.dtype(dtype)
         self.file = file
         header = {
             "descr": npy_format.dtype_to_descr(self.dtype),
             "fortran_order": False,
-            "shape": (*source.leading, *spatial),
+            "shape": shape,
         }
         npy_format.write_array_header_1_0(file, header)
 

@@ -1,0 +1,192 @@
+"""What every command asks of its output: a name, a format, room, and to be whole or absent."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import SUFFIXES
+from upsample_cli.files.atomic import AtomicFile, check_destination
+from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.streams import standard_output
+from upsample_cli.resources import check_disk, check_memory
+
+if TYPE_CHECKING:
+    from upsample_cli.files import Source
+    from upsample_cli.files.image import ImageSource
+    from upsample_cli.files.image_options import ImageOptions
+
+Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+"""From a number of bytes to a context in which it takes the number that was just done."""
+
+UNCOMPRESSED = (".nii", ".hdr", ".img", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
+COMPRESSED_AT_MOST = 1000
+"""For lack of disk a compressed output is refused only if even this ratio would not fit it."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The output's name, or ``-``, and the suffix that decides its format."""
+
+    name: str
+    suffix: str
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether its bytes are compressed with gzip."""
+        return self.suffix.endswith(".gz")
+
+    @property
+    def image_format(self) -> str:
+        """Pillow's name of an image's format."""
+        name = format_of_suffix(self.suffix)
+        assert name is not None
+        return name
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished command has done, in words."""
+
+    line: str
+    warnings: list[str]
+    hints: list[str]
+
+
+def summary_line(names: tuple[str, str], before: str, after: str, how: str, seconds: float) -> str:
+    """Return the one line that says what became of an input."""
+    source, output = (name if name == "-" else Path(name).name for name in names)
+    return f"{source} {before} → {output} {after}, {how}, {seconds:.1f} s"
+
+
+def check_output(input_name: str, output_name: str, *, force: bool) -> None:
+    """Refuse an output that cannot be written, or that is the input, before anything is read."""
+    if output_name == "-":
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise RequestError("-", "standard output is a terminal", "redirect it into a file")
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if not force and os.path.samefile(input_name, output_name):
+            raise RequestError(output_name, "is the input itself", "use --force to replace it")
+    check_destination(output_name, force=force)
+
+
+def check_kind(source: "Source", output: Destination) -> None:
+    """Refuse an output of another kind than the input's."""
+    kind = SUFFIXES[output.suffix]
+    if kind != source.kind:
+        same = ", ".join(suffix for suffix, of in SUFFIXES.items() if of == source.kind)
+        raise RequestError(
+            "--format" if output.name == "-" else output.name,
+            f"{output.suffix} is for {kind}s, but {source.name} is of kind {source.kind}",
+            f"use {same}",
+        )
+
+
+def check_image(
+    source: "ImageSource", output: Destination, mode: str, shape: tuple[int, ...]
+) -> None:
+    """Refuse an image, of a Pillow mode and (height, width), that its format cannot hold."""
+    check_can_write(output.image_format, mode, output.name, source.transparency)
+    check_size(output.image_format, shape, output.name)
+
+
+def check_room(output: Destination, *, memory: int, disk: int) -> None:
+    """Refuse work that needs more bytes of memory, or of disk before compression, than are free."""
+    check_memory(output.name, memory)
+    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
+    check_disk(output.name, disk // ratio)
+
+
+def file_names(output: Destination) -> list[str]:
+    """Return the files that make up an output: two for a .hdr/.img pair."""
+    if not output.suffix.startswith((".hdr", ".img")):
+        return [output.name]
+    from upsample_cli.files.nifti import pair_names
+
+    names = pair_names(output.name)
+    if names is None:
+        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
+    return list(names)
+
+
+@contextlib.contextmanager
+def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
+    """Open the files that make up one output; they appear together, or not at all."""
+    if names == ["-"]:
+        with _named_write_errors("-"), standard_output() as stream:
+            yield [stream]
+        return
+    with contextlib.ExitStack() as stack:
+        atomic = []
+        for name in names:
+            file = AtomicFile(name, force=force)
+            stack.callback(file.discard)
+            atomic.append(file)
+        with _named_write_errors(names[0]):
+            yield [file.file for file in atomic]
+        for name in names:
+            check_destination(name, force=force)
+        # What the first file points to comes before it, and goes with it.
+        for file in reversed(atomic):
+            file.commit()
+            if not force:
+                stack.callback(file.destination.unlink, missing_ok=True)
+        stack.pop_all()
+
+
+@contextlib.contextmanager
+def _named_write_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(name, f"cannot be written ({error.strerror or error})") from error
+
+
+def save_image(
+    file: BinaryIO,
+    output: Destination,
+    mode: str,
+    pixels: NDArray[Any],
+    source: "ImageSource",
+    options: "ImageOptions",
+    threads: int,
+) -> list[str]:
+    """Write pixels (height, width, channels) as an image; return warnings."""
+    from upsample_cli.files.image_writing import write_image
+
+    format = output.image_format
+    # A pipe cannot go back to a header, and libtiff hides why a write failed.
+    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
+    target = io.BytesIO() if in_memory else file
+    warnings = write_image(
+        target, format, mode, pixels, source, options, name=output.name, threads=threads
+    )
+    if isinstance(target, io.BytesIO):
+        file.write(target.getbuffer())
+    return warnings
+
+
+def loss_warning(misfits: int, dtype: np.dtype[Any]) -> str:
+    """Say what became of the values that did not fit in the output's dtype."""
+    became = "became infinite" if dtype.kind in "fc" else "were saturated, and NaN became 0"
+    return f"{misfits} values do not fit in {dtype.name}: they {became}"
+
+
+def named_dtype(name: str) -> np.dtype[Any]:
+    """Return the native dtype that ``--dtype`` names."""
+    try:
+        return np.dtype(name).newbyteorder("=")
+    except TypeError as error:
+        raise RequestError(
+            "--dtype", f"{name} is unknown", "use a NumPy name such as uint8, int16 or float32"
+        ) from error
