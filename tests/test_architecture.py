@@ -1,4 +1,4 @@
-"""Imports go one way: cli → report, pipeline → job → passes, files → codecs → kernels, sampling."""
+"""Imports go one way: cli → report, pipeline, inverse → job → passes, files → codecs → kernels."""
 
 import ast
 from pathlib import Path
@@ -20,13 +20,15 @@ ALLOWED = {
     "functional": {"functional", "passes", "sampling", "threads"},
     "codecs": {"codecs", "kernels", "threads"},
     "files": {"codecs", "errors", "files", "sampling"},
+    "output": {"errors", "files", "resources"},
     "advice": {"files", "job", "sampling"},
-    "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
-    "pipeline": {"errors", "files", "job", "passes", "resources"},
-    "report": {"job", "sampling", "text"},
+    "job": {"advice", "errors", "files", "output", "passes", "resources", "sampling"},
+    "pipeline": {"files", "job", "output", "passes"},
+    "inverse": {"errors", "files", "inverse", "output", "passes", "sampling"},
+    "report": {"inverse", "job", "sampling", "text"},
     "cli": {
-        *{"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
-        "threads",
+        *{"", "cli", "errors", "files", "inverse", "job", "pipeline", "report", "sampling"},
+        *{"text", "threads"},
     },
     "__main__": {"cli"},
     "__init__": {"", "functional"},

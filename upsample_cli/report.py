@@ -9,6 +9,7 @@ from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.text import printable, readable_bytes
 
 if TYPE_CHECKING:
+    from upsample_cli.inverse.plan import Plan
     from upsample_cli.job import Job
 
 Facts = dict[str, Any]
@@ -83,8 +84,26 @@ def explain_job(job: "Job") -> str:
     return "\n".join(lines)
 
 
-def _axis_line(name: str, axis: AxisMap, taps: str) -> str:
-    return (
-        f"{name:4} {axis.size_in:9} {axis.size_out:10} {axis.start:17.6g} {axis.step:12.6g} "
-        f"{taps:>6}"
-    )
+def explain_plan(plan: "Plan") -> str:
+    """Return what a pooling or one of its inverses would do, with each size's formula."""
+    lines = [
+        f"input    {plan.before}",
+        f"output   {plan.after}, {readable_bytes(plan.output_bytes)}",
+        f"does     {plan.name}",
+        f"memory   about {readable_bytes(plan.working_bytes)} beside the program",
+        "",
+        "axis   size out",
+    ]
+    axes, formulas = plan.axes[::-1], plan.formulas[::-1]
+    for name, axis, formula in zip("xyz", axes, formulas, strict=False):
+        lines.append(f"{name:4} {axis.size_out:10} = {formula}")
+    lines += ["", "axis   size in   size out   first sample at         step"]
+    lines += [_axis_line(name, axis) for name, axis in zip("xyz", axes, strict=False)]
+    if plan.header is not None:
+        lines += ["", *_rows("affine", plan.header.affine.tolist(), 6)]
+    return "\n".join(lines)
+
+
+def _axis_line(name: str, axis: AxisMap, taps: str = "") -> str:
+    line = f"{name:4} {axis.size_in:9} {axis.size_out:10} {axis.start:17.6g} {axis.step:12.6g}"
+    return f"{line} {taps:>6}" if taps else line

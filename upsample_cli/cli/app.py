@@ -6,10 +6,13 @@ import typer
 from typer.exceptions import TyperException
 
 from upsample_cli.cli import console
+from upsample_cli.cli.conv_transpose import conv_transpose
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
+from upsample_cli.cli.pool import pool
 from upsample_cli.cli.resample import resample
 from upsample_cli.cli.signals import Stopped
+from upsample_cli.cli.unpool import unpool
 from upsample_cli.errors import UpsampleError
 
 FAILED = 1
@@ -20,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (resample, info, explain):
+for command in (resample, pool, unpool, conv_transpose, info, explain):
     app.command()(command)
 
 

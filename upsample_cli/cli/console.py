@@ -4,10 +4,14 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.text import printable
+
+if TYPE_CHECKING:
+    from upsample_cli.inverse.plan import Plan
+    from upsample_cli.output import Summary
 
 PROGRAM = "upsample-cli"
 SECONDS_BEFORE_A_BAR = 1.0
@@ -36,6 +40,21 @@ def summary(line: str, *, quiet: bool) -> None:
     """Print what was done."""
     if not quiet:
         _print(line)
+
+
+def finished(done: "Summary", *, quiet: bool) -> None:
+    """Print what a command did, after what the user should know."""
+    notes(done.warnings, done.hints, quiet=quiet)
+    summary(done.line, quiet=quiet)
+
+
+def explanation(plan: "Plan", *, quiet: bool) -> None:
+    """Print what a plan would do, and close its files."""
+    from upsample_cli.report import explain_plan
+
+    with contextlib.closing(plan):
+        answer(explain_plan(plan))
+        notes(plan.warnings, plan.hints, quiet=quiet)
 
 
 def answer(text: str) -> None:

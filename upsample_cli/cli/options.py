@@ -9,8 +9,11 @@ import typer
 from upsample_cli.errors import RequestError
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
 from upsample_cli.sampling.target import Target
+from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS
 
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
+WINDOW = "Window (one number, or one per axis, x first)"
+PER_AXIS = "N[xN[xN]]"
 
 ModeName = Enum(  # type: ignore[misc]
     "ModeName", {name: name for name in (*MODES, *DIMENSION_BOUND)}, type=str
@@ -171,6 +174,134 @@ Quiet = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=OUTPUT)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)]
 
+KernelName = Enum(  # type: ignore[misc]
+    "KernelName", {name: name for name in UPSAMPLING_KERNELS}, type=str
+)
+KernelSize = Annotated[
+    str,
+    typer.Option(
+        "--kernel-size",
+        "-k",
+        metavar=PER_AXIS,
+        help="Size of the window; 3 numbers pool an array in 3-D.",
+        rich_help_panel=WINDOW,
+    ),
+]
+PoolStride = Annotated[
+    str | None,
+    typer.Option(
+        "--stride", metavar=PER_AXIS, help="Step; the kernel's size.", rich_help_panel=WINDOW
+    ),
+]
+Stride = Annotated[
+    str | None,
+    typer.Option(
+        "--stride",
+        metavar=PER_AXIS,
+        help="Step of the kernel, 1 for --weight; the factor by which --kernel enlarges.",
+        rich_help_panel=WINDOW,
+    ),
+]
+Padding = Annotated[
+    str | None,
+    typer.Option(
+        "--padding", metavar=PER_AXIS, help="PyTorch's padding; 0.", rich_help_panel=WINDOW
+    ),
+]
+Dilation = Annotated[
+    str | None,
+    typer.Option(
+        "--dilation", metavar=PER_AXIS, help="Distance of the taps; 1.", rich_help_panel=WINDOW
+    ),
+]
+OutputPadding = Annotated[
+    str | None,
+    typer.Option(
+        "--output-padding",
+        metavar=PER_AXIS,
+        help="Added to the size at the end of each axis; 0.",
+        rich_help_panel=WINDOW,
+    ),
+]
+OutputSize = Annotated[
+    str | None,
+    typer.Option(
+        "--output-size",
+        metavar=PER_AXIS,
+        help="Another of the sizes that are possible, x first.",
+        rich_help_panel=WINDOW,
+    ),
+]
+CeilMode = Annotated[
+    bool,
+    typer.Option("--ceil-mode", help="Round the output size up.", rich_help_panel=WINDOW),
+]
+NewIndices = Annotated[
+    str | None,
+    typer.Option(
+        "--indices",
+        metavar="PATH",
+        help="The .npz file to write; OUTPUT with .indices.npz for its suffix.",
+        rich_help_panel=FILES,
+    ),
+]
+Indices = Annotated[
+    str | None,
+    typer.Option(
+        "--indices",
+        metavar="PATH",
+        help="The .npz file that pool wrote; INPUT with .indices.npz for its suffix.",
+        rich_help_panel=FILES,
+    ),
+]
+Weight = Annotated[
+    str | None,
+    typer.Option(
+        "--weight",
+        metavar="W.npy",
+        help="Weights in PyTorch's layout: (C_in, C_out / groups, [kD,] [kH,] kW).",
+        rich_help_panel=HOW,
+    ),
+]
+Kernel = Annotated[
+    KernelName | None,
+    typer.Option(
+        "--kernel",
+        metavar="NAME",
+        help=f"{', '.join(UPSAMPLING_KERNELS)}: enlarges each channel by the stride.",
+        rich_help_panel=HOW,
+    ),
+]
+Bias = Annotated[
+    str | None,
+    typer.Option(
+        "--bias", metavar="B.npy", help="One number per output channel.", rich_help_panel=HOW
+    ),
+]
+Groups = Annotated[
+    int | None,
+    typer.Option(
+        "--groups", min=1, help="Groups of channels that do not mix; 1.", rich_help_panel=HOW
+    ),
+]
+RealDtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="Output dtype; float32 by default. Photos need uint8, rounded and saturated.",
+        rich_help_panel=HOW,
+    ),
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Write nothing; show the sizes by their formula, the sampling, affine and memory.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Target:
     """Return the one target that was given.
@@ -195,6 +326,29 @@ def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Ta
         return Target("spacing", _numbers("spacing", spacing))
     assert size is not None
     return Target("size", _sizes(size))
+
+
+def parse_counts(option: str, text: str | None, *, least: int = 1) -> tuple[int, ...] | None:
+    """Return whole numbers, x first, or None for an option that was not given.
+
+    >>> parse_counts("--kernel-size", "3x3x2")
+    (3, 3, 2)
+
+    Raises
+    ------
+    RequestError
+        If the text is not whole numbers of at least ``least``.
+    """
+    if text is None:
+        return None
+    try:
+        counts = tuple(int(part) for part in _split(text))
+    except ValueError as error:
+        problem = f"{text!r} is not a whole number per axis"
+        raise RequestError(option, problem, "use 2 or 2x2 or 3x3x2, x first") from error
+    if min(counts) < least:
+        raise RequestError(option, f"{min(counts)} is not possible", f"use at least {least}")
+    return counts
 
 
 def _split(text: str) -> list[str]:

@@ -54,6 +54,4 @@ def resample(
         force=force,
         straight_alpha=straight_alpha,
     )
-    done = resample_file(request, source, output, console.progress(quiet))
-    console.notes(done.warnings, done.hints, quiet=quiet)
-    console.summary(done.line, quiet=quiet)
+    console.finished(resample_file(request, source, output, console.progress(quiet)), quiet=quiet)

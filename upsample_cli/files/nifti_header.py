@@ -171,6 +171,13 @@ class NiftiHeader:
         return int(self.fields["intent_code"]) == LABEL_INTENT
 
     @property
+    def scaling(self) -> tuple[float, float]:
+        """Slope and intercept from stored to real values; (1, 0) where the header sets none."""
+        slope, intercept = float(self.fields["scl_slope"]), float(self.fields["scl_inter"])
+        is_set = math.isfinite(slope) and slope != 0 and math.isfinite(intercept)
+        return (slope, intercept) if is_set and self.element[1] == 1 else (1.0, 0.0)
+
+    @property
     def data_bytes(self) -> int:
         """The size of the voxels in the file."""
         dtype, channels = self.element

@@ -1,0 +1,64 @@
+"""``upsample-cli conv-transpose``: a transposed convolution, in real units."""
+
+from upsample_cli.cli import console, options
+from upsample_cli.files.image_options import ImageOptions
+
+
+def conv_transpose(
+    source: options.Input,
+    output: options.Output,
+    weight: options.Weight = None,
+    kernel: options.Kernel = None,
+    bias: options.Bias = None,
+    stride: options.Stride = None,
+    padding: options.Padding = None,
+    output_padding: options.OutputPadding = None,
+    dilation: options.Dilation = None,
+    groups: options.Groups = None,
+    output_size: options.OutputSize = None,
+    dtype: options.RealDtype = None,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    compress_level: options.CompressLevel = 1,
+    format_name: options.Format = None,
+    frame: options.Frame = None,
+    quality: options.Quality = None,
+    max_pixels: options.MaxPixels = None,
+    explain: options.Explain = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write a transposed convolution, with given weights or a named kernel that enlarges.
+
+    Values are real ones, slope and intercept applied. An image's channels, transparency
+    included, and an array's axis before the spatial ones are PyTorch's C; a volume has one.
+
+    Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
+    """
+    console.show_tracebacks = debug
+    from upsample_cli.inverse.convolve import ConvolveRequest, prepare_convolve
+    from upsample_cli.inverse.convolve import conv_transpose as convolve_file
+    from upsample_cli.threads import available_threads
+
+    counts = options.parse_counts
+    request = ConvolveRequest(
+        weight=weight,
+        kernel=kernel.value if kernel else None,
+        bias=bias,
+        stride=counts("--stride", stride),
+        padding=counts("--padding", padding, least=0),
+        output_padding=counts("--output-padding", output_padding, least=0),
+        dilation=counts("--dilation", dilation),
+        groups=groups,
+        output_size=counts("--output-size", output_size),
+        dtype=dtype,
+        image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
+        threads=threads or available_threads(),
+        compress_level=compress_level,
+        format=format_name,
+        force=force,
+    )
+    if explain:
+        console.explanation(prepare_convolve(request, source), quiet=quiet)
+        return
+    console.finished(convolve_file(request, source, output, console.progress(quiet)), quiet=quiet)

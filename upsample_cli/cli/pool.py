@@ -1,0 +1,56 @@
+"""``upsample-cli pool``: the maximum of each window, and where it was."""
+
+from upsample_cli.cli import console, options
+from upsample_cli.files.image_options import ImageOptions
+
+
+def pool(
+    source: options.Input,
+    output: options.Output,
+    kernel_size: options.KernelSize,
+    stride: options.PoolStride = None,
+    padding: options.Padding = None,
+    dilation: options.Dilation = None,
+    ceil_mode: options.CeilMode = False,
+    indices: options.NewIndices = None,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    compress_level: options.CompressLevel = 1,
+    format_name: options.Format = None,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
+    explain: options.Explain = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Max-pool an image per channel, a volume in 3-D, or an array in PyTorch's layout.
+
+    Writes the pooled file and, beside it, an .npz with the indices and the original grid, which
+    is all that unpool needs. Axes of an array: (C, H, W), (N, C, H, W) or (N, C, D, H, W); more
+    than one number says how many of the last are pooled.
+
+    Example: upsample-cli pool sample_data/brain.nii.gz pooled.nii.gz --kernel-size 2
+    """
+    console.show_tracebacks = debug
+    from upsample_cli.inverse.pool import PoolRequest, prepare_pool
+    from upsample_cli.inverse.pool import pool as pool_file
+    from upsample_cli.threads import available_threads
+
+    counts = options.parse_counts
+    request = PoolRequest(
+        kernel_size=counts("--kernel-size", kernel_size) or (),
+        stride=counts("--stride", stride),
+        padding=counts("--padding", padding, least=0) or (0,),
+        dilation=counts("--dilation", dilation) or (1,),
+        ceil_mode=ceil_mode,
+        indices=indices,
+        image=ImageOptions(frame=frame, max_pixels=max_pixels),
+        threads=threads or available_threads(),
+        compress_level=compress_level,
+        format=format_name,
+        force=force,
+    )
+    if explain:
+        console.explanation(prepare_pool(request, source), quiet=quiet)
+        return
+    console.finished(pool_file(request, source, output, console.progress(quiet)), quiet=quiet)

@@ -1,0 +1,48 @@
+"""``upsample-cli unpool``: every maximum back in its place."""
+
+from upsample_cli.cli import console, options
+from upsample_cli.files.image_options import ImageOptions
+
+
+def unpool(
+    source: options.Input,
+    output: options.Output,
+    indices: options.Indices = None,
+    output_size: options.OutputSize = None,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    compress_level: options.CompressLevel = 1,
+    format_name: options.Format = None,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
+    explain: options.Explain = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Put the values of a pooled file back where they were, and 0 elsewhere.
+
+    The original's shape, affines and header come from the .npz that pool wrote. With
+    --output-size voxels are added or dropped at the end of an axis.
+
+    Example: upsample-cli unpool pooled.nii.gz restored.nii.gz
+
+    (pooled.nii.gz is what the example of pool writes.)
+    """
+    console.show_tracebacks = debug
+    from upsample_cli.inverse.unpool import UnpoolRequest, prepare_unpool
+    from upsample_cli.inverse.unpool import unpool as unpool_file
+    from upsample_cli.threads import available_threads
+
+    request = UnpoolRequest(
+        indices=indices,
+        output_size=options.parse_counts("--output-size", output_size),
+        image=ImageOptions(frame=frame, max_pixels=max_pixels),
+        threads=threads or available_threads(),
+        compress_level=compress_level,
+        format=format_name,
+        force=force,
+    )
+    if explain:
+        console.explanation(prepare_unpool(request, source), quiet=quiet)
+        return
+    console.finished(unpool_file(request, source, output, console.progress(quiet)), quiet=quiet)

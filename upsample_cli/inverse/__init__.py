@@ -1,0 +1,1 @@
+"""Pool, unpool and transposed convolution of files."""

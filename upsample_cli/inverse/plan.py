@@ -1,0 +1,179 @@
+"""What is known before a pooling, an unpooling or a transposed convolution; how it is written."""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.files import output_suffix
+from upsample_cli.inverse.stack import Stack
+from upsample_cli.output import Destination, check_image, check_kind, save_image
+from upsample_cli.sampling.axis import AxisMap
+
+if TYPE_CHECKING:
+    from upsample_cli.files.array import ArraySink
+    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.nifti import NiftiSink
+    from upsample_cli.files.nifti_header import NiftiHeader
+
+Array = NDArray[Any]
+Done = Callable[[int], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRequest:
+    """What a user can ask of any of the three: how files are read and written."""
+
+    image: "ImageOptions"
+    threads: int = 1
+    compress_level: int = 1
+    format: str | None = None
+    force: bool = False
+
+
+@dataclass
+class Plan:
+    """Everything that is known before the first voxel is read.
+
+    Attributes
+    ----------
+    stack
+        The open input.
+    axes
+        How the output's voxels lie among the input's, slowest axis first.
+    leading
+        The output's axes before the spatial ones, in PyTorch's order.
+    channels, dtype
+        Channels of an item of the output, and its native dtype.
+    name
+        What is done, in words.
+    formulas
+        The size of each axis as PyTorch's documentation computes it, slowest first.
+    header
+        The output's header, for a volume.
+    image_mode
+        The output's Pillow mode, for an image.
+    scratch_bytes
+        What the work needs beside its input and its output.
+    warnings, hints
+        What the user should know.
+    """
+
+    stack: Stack
+    axes: list[AxisMap]
+    leading: tuple[int, ...]
+    channels: int
+    dtype: np.dtype[Any]
+    name: str
+    formulas: list[str]
+    header: "NiftiHeader | None" = None
+    image_mode: str = ""
+    scratch_bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close the input."""
+        self.stack.source.close()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The output's spatial shape, slowest first."""
+        return tuple(axis.size_out for axis in self.axes)
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of the output's elements."""
+        return math.prod(self.leading) * math.prod(self.sizes) * self.dtype.itemsize
+
+    @property
+    def working_bytes(self) -> int:
+        """An estimate of the memory that the work needs, beyond what the program itself takes."""
+        stack = self.stack
+        batch_out = self.output_bytes // stack.items * stack.batch_size
+        return 2 * (stack.item_bytes * stack.batch_size + batch_out) + self.scratch_bytes
+
+    @property
+    def before(self) -> str:
+        """The input's shape, as people write it, and dtype."""
+        return f"{self._shape(self.stack.leading, self.stack.spatial)} {self.stack.dtype.name}"
+
+    @property
+    def after(self) -> str:
+        """The output's shape and dtype, likewise."""
+        return f"{self._shape(self.leading, self.sizes)} {self.dtype.name}"
+
+    def _shape(self, leading: tuple[int, ...], spatial: tuple[int, ...]) -> str:
+        # The channels of a pixel or a voxel are no axis of the file.
+        kind = self.stack.source.kind
+        has_channels = kind == "image" or (kind == "volume" and self.stack.channels > 1)
+        extra = leading[:-1] if has_channels else leading
+        return "×".join(str(n) for n in (*extra, *spatial)[::-1])
+
+
+def filled(formula: str, **values: int) -> str:
+    """Return a size formula with numbers for its words.
+
+    >>> filled("(size - 1) * stride", size=4, stride=2)
+    '(4 - 1) * 2'
+    """
+    return re.sub(r"[a-z_]+", lambda word: str(values.get(word[0], word[0])), formula)
+
+
+def destination(plan: Plan, request: FileRequest, output_name: str) -> Destination:
+    """Return where the output goes, having checked that its format can hold it."""
+    source = plan.stack.source
+    suffix = output_suffix(output_name, request.format, source.default_suffix)
+    output = Destination(output_name, suffix)
+    check_kind(source, output)
+    if source.kind == "image":
+        check_image(source, output, plan.image_mode, plan.sizes)
+    return output
+
+
+def write_results(
+    plan: Plan,
+    request: FileRequest,
+    output: Destination,
+    files: list[BinaryIO],
+    results: Iterable[Array],
+    done: Done,
+) -> None:
+    """Write batches of shape (n, channels, *sizes) as they come; warnings are added to the plan."""
+    source = plan.stack.source
+    if source.kind == "image":
+        (result,) = results
+        pixels = np.ascontiguousarray(np.moveaxis(result[0], 0, -1))
+        arguments = (plan.image_mode, pixels, source, request.image, request.threads)
+        plan.warnings += save_image(files[0], output, *arguments)
+        done(result.nbytes)
+        return
+    sink = _open_sink(plan, request, files, is_gzip=output.is_gzip)
+    try:
+        for result in results:
+            sink.write(result if source.kind == "array" else np.moveaxis(result, 1, -1))
+            done(result.nbytes)
+        plan.warnings += source.finish()
+        sink.finish()
+    except BaseException:
+        sink.abort()
+        raise
+
+
+def _open_sink(
+    plan: Plan, request: FileRequest, files: list[BinaryIO], *, is_gzip: bool
+) -> "NiftiSink | ArraySink":
+    if plan.header is not None:
+        from upsample_cli.files.nifti import NiftiSink
+
+        level, threads = request.compress_level, request.threads
+        return NiftiSink(plan.header, files, is_gzip=is_gzip, level=level, threads=threads)
+    from upsample_cli.files.array import ArraySink
+
+    source = plan.stack.source
+    assert source.kind == "array"
+    return ArraySink(source.disk_dtype, (*plan.leading, *plan.sizes), plan.dtype, files[0])
