@@ -9,6 +9,7 @@ from hypothesis import settings
 from processes import SAMPLES, TIMEOUT, command_line, environment
 
 from upsample_cli import pipeline
+from upsample_cli.cli import app
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.job import Request
 from upsample_cli.sampling.target import Target
@@ -69,6 +70,18 @@ def cli(tmp_path):
         )
         done.stderr = done.stderr.decode()
         return done
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """``here("pool", …)`` runs a command line in this process → exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.chdir(tmp_path)
+        code = app.run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
 
     return run
 

@@ -27,8 +27,8 @@ ALLOWED = {
     "inverse": {"errors", "files", "inverse", "output", "passes", "sampling"},
     "report": {"inverse", "job", "sampling", "text"},
     "cli": {
-        *{"", "cli", "errors", "files", "inverse", "job", "pipeline", "report", "sampling"},
-        *{"text", "threads"},
+        *{"", "cli", "errors", "files", "inverse", "job", "output", "pipeline", "report"},
+        *{"sampling", "text", "threads"},
     },
     "__main__": {"cli"},
     "__init__": {"", "functional"},

@@ -18,7 +18,6 @@ from PIL import Image
 from processes import TIMEOUT, command_line, environment, snapshot
 from volumes import read_bytes, write_bytes, write_volume
 
-from upsample_cli.cli import app
 from upsample_cli.files.atomic import TEMPORARY_SUFFIX
 
 FAILED, WRONG = 1, 2
@@ -264,18 +263,6 @@ REQUESTS_AS_PROCESSES = {
     "unknown-mode",
 }
 """One of each kind; the others take the same ways to an end and run in this process."""
-
-
-@pytest.fixture
-def here(folder, monkeypatch, capfd):
-    """``here("resample", …)`` runs a command line in this process → exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.chdir(folder)
-        code = app.run(list(arguments))
-        return code, *capfd.readouterr()
-
-    return run
 
 
 def check_refused(folder, run, arguments, expected, *named):
