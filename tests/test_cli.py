@@ -29,7 +29,7 @@ STACK = RNG.normal(size=(2, 6, 8)).astype("f4")
 VOXELS = RNG.integers(-900, 900, (6, 5, 4), "i2")
 SERIES = RNG.normal(size=(6, 5, 4, 3)).astype("f4")
 
-COMMANDS = ("resample", "info", "explain")
+COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "explain")
 MODES = {"nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"}
 MODES |= {"bilinear", "trilinear", "bicubic"}
 OPTIONS = """
@@ -404,6 +404,9 @@ def test_the_example_of_help_runs(cli, tmp_path, command):
     (example,) = re.findall(r"Example: upsample-cli (.+?) *\n", help_text.stdout.decode())
     words = shlex.split(example)
     assert words[0] == command
+    if command == "unpool":
+        pooled = cli("pool", SAMPLES / "brain.nii.gz", words[1], "--kernel-size", "2")
+        assert pooled.returncode == 0
     done = cli(*words)
     assert done.returncode == 0
     assert "error" not in done.stderr

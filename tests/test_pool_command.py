@@ -4,12 +4,15 @@ import hashlib
 import io
 import os
 import re
+import signal
+import subprocess
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
-from processes import SAMPLES, snapshot
+from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
 from test_geometry import FORMS, OBLIQUE, QFORM, measured, places
 from volumes import (
     changed_fields,
@@ -599,8 +602,8 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("line", "words"), REQUESTS)
-def test_wrong_requests(here, folder, line, words):
+@pytest.mark.parametrize(("line", "message"), REQUESTS)
+def test_wrong_requests(here, folder, line, message):
     (folder / "old.nii").write_bytes(b"old")
     (folder / "taken.indices.npz").write_bytes(b"old")
     np.save(folder / "complex.npy", np.ones((4, 4), "c8"))
@@ -608,7 +611,7 @@ def test_wrong_requests(here, folder, line, words):
     code, out, err = here(*line.split())
     assert (code, out) == (WRONG, "")
     assert err.startswith("upsample-cli: error: ")
-    assert words in err
+    assert message in err
     assert len(err.splitlines()) == 1
     assert snapshot(folder) == before
 
@@ -682,3 +685,23 @@ def test_a_truncated_input_leaves_nothing(here, folder):
     assert code == FAILED
     assert "truncated" in err
     assert snapshot(folder) == before
+
+
+def test_an_interrupt_leaves_nothing(folder):
+    work = folder / "work"
+    work.mkdir()
+    line = command_line("pool", "-", "work/out.nii.gz", "-k", "2")
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(line, cwd=folder, env=environment(), **pipes) as process:
+        process.stdin.write((folder / "in.nii").read_bytes()[:-9])
+        process.stdin.flush()
+        deadline = time.monotonic() + TIMEOUT
+        while len(list(work.iterdir())) < 2:  # the pooled file and its record
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130
+    assert b"interrupted" in err
+    assert snapshot(work) == {}
