@@ -24,7 +24,7 @@ ALLOWED = {
     "advice": {"files", "job", "sampling"},
     "job": {"advice", "errors", "files", "output", "passes", "resources", "sampling"},
     "pipeline": {"files", "job", "output", "passes"},
-    "inverse": {"errors", "files", "inverse", "output", "passes", "sampling"},
+    "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
     "report": {"inverse", "job", "sampling", "text"},
     "cli": {
         *{"", "cli", "errors", "files", "inverse", "job", "output", "pipeline", "report"},

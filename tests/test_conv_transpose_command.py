@@ -162,6 +162,17 @@ def test_an_image_with_the_weights_of_its_channels(here, folder):
         assert np.array_equal(np.asarray(image), expected[0])
 
 
+def test_what_a_user_should_know_of_the_input(here, folder):
+    labels = PLAIN | {"intent_code": 1002}
+    write_volume(folder / "labels.nii", VOXELS, **labels)
+    command = "conv-transpose labels.nii {0}.nii --kernel {0} --stride 2"
+    assert "invents values between them" in here(*command.format("gaussian").split())[2]
+    assert "invents" not in here(*command.format("nearest").split())[2]
+    Image.fromarray(np.dstack([PIXELS, PIXELS[:, :, 0]])).save(folder / "alpha.png")
+    command = "conv-transpose alpha.png out.png --kernel bilinear --stride 2 --dtype uint8"
+    assert "hint: transparency is one channel" in here(*command.split())[2]
+
+
 # Named kernels
 
 
@@ -316,7 +327,7 @@ REQUESTS = [
     ("row.npy out.npy --weight w4.npy", "--weight: of 4 axes does not go with"),
     ("in.png out.png --weight w4.npy --dtype uint8", "--weight: takes 4 channels, but in.png"),
     ("in.nii out.nii --kernel nearest --stride 2 --dtype int99", "--dtype: int99 is unknown"),
-    ("in.nii out.nii --kernel nearest --stride 2 --dtype complex64", "--dtype: complex64"),
+    ("in.nii out.nii --kernel nearest --stride 2 --dtype complex64", "--dtype: is complex64"),
     ("complex.npy out.npy --kernel nearest --stride 2", "complex.npy: holds complex64"),
     ("in.nii out.nii --weight -", "--weight: cannot be standard input"),
     ("in.nii w1.npy --kernel nearest --stride 2", "w1.npy: exists"),

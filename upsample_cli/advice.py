@@ -8,6 +8,7 @@ from upsample_cli.files.image_formats import format_of_suffix
 from upsample_cli.sampling.modes import DIMENSION_BOUND
 
 if TYPE_CHECKING:
+    from upsample_cli.files import Source
     from upsample_cli.job import Job
 
 ELEMENT_NAMES = {"image": "pixel", "volume": "voxel", "array": "element"}
@@ -17,15 +18,21 @@ SHRINKING = 1 + 1e-6
 
 def warnings_about(job: "Job") -> Iterator[str]:
     """Yield what may make the result wrong for its purpose."""
-    source = job.source
+    mode = job.method.mode
+    blur = f"mode {mode.name}" if mode.blurs else ""
+    yield from warnings_about_source(job.source, blur, "use nearest-exact")
+
+
+def warnings_about_source(source: "Source", blur: str, remedy: str) -> Iterator[str]:
+    """Yield what may be wrong with an input; ``blur`` names what mixes its values, if anything."""
     if source.kind == "image":
         named = format_of_suffix(Path(source.name).suffix)
         if named not in (None, source.format):
             yield f"{source.name}: holds {source.format}, not {named}"
-    if source.kind == "volume" and source.header.is_label_map and job.method.mode.blurs:
+    if source.kind == "volume" and source.header.is_label_map and blur:
         yield (
-            f"{source.name}: its intent says that it holds labels, and mode "
-            f"{job.method.mode.name} invents values between them; use nearest-exact"
+            f"{source.name}: its intent says that it holds labels, and {blur} "
+            f"invents values between them; {remedy}"
         )
 
 

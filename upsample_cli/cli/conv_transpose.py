@@ -36,8 +36,9 @@ def conv_transpose(
     Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
     """
     console.show_tracebacks = debug
-    from upsample_cli.inverse.convolve import ConvolveRequest, prepare_convolve
     from upsample_cli.inverse.convolve import conv_transpose as convolve_file
+    from upsample_cli.inverse.convolve import prepare_convolve
+    from upsample_cli.inverse.weights import ConvolveRequest
     from upsample_cli.threads import available_threads
 
     counts = options.parse_counts

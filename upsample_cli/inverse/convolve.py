@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.errors import FileError, RequestError
+from upsample_cli.advice import warnings_about_source
+from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.image_formats import mode_for_dtype
-from upsample_cli.inverse.plan import FileRequest, Plan, destination, filled, write_results
+from upsample_cli.files.image_formats import WITH_ALPHA, mode_for_dtype
+from upsample_cli.inverse.plan import Plan, destination, filled, write_results
 from upsample_cli.inverse.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
+from upsample_cli.inverse.weights import (
+    ConvolveRequest,
+    Kernel,
+    check_kernel_options,
+    given_kernel,
+    named_kernel,
+    read_array,
+    set_spatial_of_weight,
+)
 from upsample_cli.output import (
     Progress,
     Summary,
@@ -29,57 +39,14 @@ from upsample_cli.output import (
 from upsample_cli.passes.arithmetic import store
 from upsample_cli.passes.transposed import transposed_array
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.upsampling import upsampling_kernel
 from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
-    from upsample_cli.files.image_options import ImageOptions
 
 Array = NDArray[Any]
 
 DEFAULT_DTYPE = "float32"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvolveRequest(FileRequest):
-    """What a user can ask of one transposed convolution; numbers are x first.
-
-    Exactly one of ``weight``, a file, and ``kernel``, a name of `UPSAMPLING_KERNELS`, which
-    brings its own padding and groups.
-    """
-
-    weight: str | None = None
-    kernel: str | None = None
-    bias: str | None = None
-    stride: tuple[int, ...] | None = None
-    padding: tuple[int, ...] | None = None
-    output_padding: tuple[int, ...] | None = None
-    dilation: tuple[int, ...] | None = None
-    groups: int | None = None
-    output_size: tuple[int, ...] | None = None
-    dtype: str | None = None
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """The weights of a transposed convolution, and how they move.
-
-    weight : (channels in, channels out / groups, *kernel)
-    bias : (channels out,)
-    windows, output_padding : one per axis, slowest first
-    """
-
-    weight: Array
-    bias: Array
-    windows: list[Window]
-    output_padding: list[int]
-    groups: int = 1
-
-    @property
-    def channels_out(self) -> int:
-        """The number of channels of the output."""
-        return self.weight.shape[1] * self.groups
 
 
 @dataclass(kw_only=True)
@@ -105,10 +72,8 @@ def prepare_convolve(request: ConvolveRequest, input_name: str) -> ConvolvePlan:
     RequestError
         If it cannot be convolved as requested.
     """
-    _check_kernel_options(request)
-    if "-" in (request.weight, request.bias):
-        raise RequestError("--weight", "cannot be standard input", "name a file")
-    weight = read_array(request.weight, request.image) if request.weight else None
+    check_kernel_options(request)
+    weight = read_array(request.weight) if request.weight else None
     source = open_source(input_name, request.image)
     try:
         return _prepare(request, source, weight)
@@ -117,54 +82,22 @@ def prepare_convolve(request: ConvolveRequest, input_name: str) -> ConvolvePlan:
         raise
 
 
-def _check_kernel_options(request: ConvolveRequest) -> None:
-    if (request.weight is None) == (request.kernel is None):
-        problem = "is missing" if request.weight is None else "and --kernel exclude each other"
-        raise RequestError("--weight", problem, "use either --weight or --kernel")
-    if request.kernel is None:
-        return
-    if request.stride is None:
-        raise RequestError("--stride", "is missing", "give the factor by which --kernel enlarges")
-    own = ("bias", "padding", "output_padding", "dilation", "groups")
-    for option in own:
-        if getattr(request, option) is not None:
-            name = f"--{option.replace('_', '-')}"
-            raise RequestError(name, "goes with --weight; --kernel brings its own", "drop it")
-
-
-def read_array(name: str, options: "ImageOptions") -> Array:
-    """Read a whole .npy file of real numbers."""
-    with contextlib.closing(open_source(name, options)) as source:
-        if source.kind != "array":
-            raise FileError(name, f"is of kind {source.kind}", "use a .npy array")
-        if source.dtype.kind not in "biuf":
-            raise FileError(name, f"holds {source.dtype}", "use real numbers")
-        source.set_dimensions(1)
-        values = source.read(source.items * source.shape[0]).reshape(source.full_shape)
-        source.finish()
-        return values
-
-
 def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -> ConvolvePlan:
     if weight is None:
         hint = set_spatial(source, [request.stride, request.output_size])
+        stack = stack_of(source)
+        kernel = named_kernel(request, stack)
     else:
         hint = ""
-        _set_spatial_of_weight(source, weight)
-    stack = stack_of(source, mixes=weight is not None)
-    if stack.dtype.kind not in "biuf" or stack.dtype.itemsize > 8:
-        raise RequestError(source.name, f"holds {stack.dtype}", "use real numbers of up to 64 bits")
-    dtype = named_dtype(request.dtype or DEFAULT_DTYPE)
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise RequestError("--dtype", f"{dtype} is not possible here", "use a real dtype")
-    if weight is None:
-        kernel = _named_kernel(request, stack)
-    else:
-        kernel = _given_kernel(request, stack, weight)
-    sizes = _sizes(request, stack, kernel)
+        set_spatial_of_weight(source, weight)
+        stack = stack_of(source, mixes=True)
+        kernel = given_kernel(request, stack, weight)
+    dtype = _output_dtype(request, stack)
     axes = [
         window.expanded(size, size_out)
-        for window, size, size_out in zip(kernel.windows, stack.spatial, sizes, strict=True)
+        for window, size, size_out in zip(
+            kernel.windows, stack.spatial, _sizes(request, stack, kernel), strict=True
+        )
     ]
     has_channel_axis = source.kind == "image" or (source.kind == "array" and weight is not None)
     plan = ConvolvePlan(
@@ -178,66 +111,24 @@ def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -
         hints=[hint] if hint else [],
         kernel=kernel,
     )
+    blurs = request.kernel != "nearest"
+    blur = "a transposed convolution" if blurs else ""
+    plan.warnings += warnings_about_source(source, blur, "use --kernel nearest")
     _settle_elements(plan)
-    # The padded input, the sums, and what is stored of them.
-    values_in = stack.item_bytes // stack.dtype.itemsize * stack.batch_size
-    values_out = math.prod(plan.sizes) * plan.channels * stack.batch_size
-    plan.scratch_bytes = (2 * values_in + values_out) * plan.sums_in.itemsize
+    # The real values and the padded ones, and the sums before they are stored.
+    values_in = stack.item_bytes // stack.dtype.itemsize
+    values_out = math.prod(plan.sizes) * plan.channels
+    plan.scratch_bytes = (2 * values_in + values_out) * stack.batch_size * plan.sums_in.itemsize
     return plan
 
 
-def _set_spatial_of_weight(source: "Source", weight: Array) -> None:
-    dimensions = weight.ndim - 2
-    if source.kind == "array":
-        if 1 <= dimensions <= 3 and len(source.full_shape) - dimensions in (1, 2):
-            source.set_dimensions(dimensions)
-            return
-        shape = "×".join(map(str, source.full_shape))
-        problem = f"of {weight.ndim} axes does not go with an input of shape {shape}"
-        remedy = "use an input (N, C, spatial) or (C, spatial) for a weight (C, C_out, spatial)"
-        raise RequestError("--weight", problem, remedy)
-    if dimensions != len(source.shape):
-        axes = len(source.shape)
-        raise RequestError(
-            "--weight",
-            f"has {weight.ndim} axes, but {source.name} has {axes} spatial ones",
-            f"use {axes + 2}: channels in, channels out / groups, and {axes} kernel sizes",
-        )
-
-
-def _named_kernel(request: ConvolveRequest, stack: Stack) -> Kernel:
-    """Return a depth-wise kernel: each channel is enlarged on its own."""
-    assert request.kernel
-    assert request.stride
-    strides = per_axis("--stride", request.stride, len(stack.spatial))
-    taps, windows = upsampling_kernel(request.kernel, strides)
-    weight = np.broadcast_to(taps, (stack.channels, 1, *taps.shape))
-    bias = np.zeros(stack.channels)
-    return Kernel(weight, bias, windows, [0] * len(strides), stack.channels)
-
-
-def _given_kernel(request: ConvolveRequest, stack: Stack, weight: Array) -> Kernel:
-    dimensions, groups = len(stack.spatial), request.groups or 1
-    if len(weight) != stack.channels:
-        problem = f"takes {len(weight)} channels, but {stack.source.name} has {stack.channels}"
-        raise RequestError("--weight", problem, "its shape is (C_in, C_out / groups, kernel)")
-    if stack.channels % groups:
-        problem = f"{stack.channels} channels do not make {groups} groups"
-        raise RequestError("--groups", problem, "use a divisor")
-    outputs = weight.shape[1] * groups
-    bias = read_array(request.bias, request.image) if request.bias else np.zeros(outputs)
-    if bias.shape != (outputs,):
-        shape = "×".join(map(str, bias.shape))
-        raise RequestError("--bias", f"has shape {shape}", f"use {outputs}, one per channel")
-    strides = per_axis("--stride", request.stride or (1,), dimensions)
-    paddings = per_axis("--padding", request.padding or (0,), dimensions)
-    dilations = per_axis("--dilation", request.dilation or (1,), dimensions)
-    extra = per_axis("--output-padding", request.output_padding or (0,), dimensions)
-    windows = [
-        Window(*of_axis)
-        for of_axis in zip(weight.shape[2:], strides, paddings, dilations, strict=True)
-    ]
-    return Kernel(weight, bias, windows, extra, groups)
+def _output_dtype(request: ConvolveRequest, stack: Stack) -> np.dtype[Any]:
+    dtype = named_dtype(request.dtype or DEFAULT_DTYPE)
+    for subject, own in ((stack.source.name, stack.dtype), ("--dtype", dtype)):
+        if own.kind not in "biuf" or own.itemsize > 8:
+            verb = "is" if subject == "--dtype" else "holds"
+            raise RequestError(subject, f"{verb} {own}", "use real numbers of up to 64 bits")
+    return dtype
 
 
 def _sizes(request: ConvolveRequest, stack: Stack, kernel: Kernel) -> list[int]:
@@ -285,6 +176,8 @@ def _settle_elements(plan: ConvolvePlan) -> None:
     if source.kind == "image":
         own = "L" if channels != plan.stack.channels else plan.stack.image_mode
         plan.image_mode = mode_for_dtype(own, plan.dtype)
+        if plan.image_mode in WITH_ALPHA:
+            plan.hints.append("transparency is one channel of many here; colours may bleed from it")
         return
     from upsample_cli.files.nifti_resampled import resampled_header
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from upsample_cli.advice import warnings_about_source
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.inverse.plan import (
@@ -112,6 +113,7 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
         record=Record(source.kind, tuple(windows), request.ceil_mode, stack.shape, header),
     )
     plan.scratch_bytes = 2 * INDEX_BYTES * math.prod(stack.leading) * math.prod(plan.sizes)
+    plan.warnings += warnings_about_source(source, "", "")
     if source.kind == "volume":
         from upsample_cli.files.nifti_resampled import resampled_header
 

@@ -252,25 +252,29 @@ def unpool(
 
 
 def _unpooled(plan: UnpoolPlan, indices: NDArray[np.int64], threads: int) -> Iterator[Array]:
-    """Yield batches (n, channels, *sizes); at the end, check that the values were the record's."""
+    """Yield batches (n, channels, *sizes), the last one once the checksum was found right."""
     stack, file = plan.stack, plan.file
     places = indices.reshape(stack.items, stack.channels, -1)
     checksum, begin = Checksum(stack), 0
     for batch in stack.batches():
         checksum.add(batch)
-        volumes = batch.reshape(len(batch) * stack.channels, -1)
-        here = places[begin : begin + len(batch)].reshape(volumes.shape)
+        here = places[begin : begin + len(batch)]
         begin += len(batch)
-        here = _moved(here, file, plan.sizes)
-        shape = (*batch.shape[:2], *plan.sizes)
+        if begin == stack.items:
+            _check_values(plan, checksum)
+        volumes = batch.reshape(len(batch) * stack.channels, -1)
+        here = _moved(here.reshape(volumes.shape), file, plan.sizes)
         target = np.full((len(volumes), math.prod(plan.sizes)), plan.fill, stack.dtype)
         if unpool_array(volumes, here, target, threads) >= 0:
             raise FileError(file.name, "has indices outside the output", "pool again")
-        yield target.reshape(shape)
-    if checksum.text() != file.checksum():
+        yield target.reshape(*batch.shape[:2], *plan.sizes)
+
+
+def _check_values(plan: UnpoolPlan, checksum: Checksum) -> None:
+    if checksum.text() != plan.file.checksum():
         raise FileError(
-            stack.source.name,
-            f"does not belong to {file.name}: its values have another checksum",
+            plan.stack.source.name,
+            f"does not belong to {plan.file.name}: its values have another checksum",
             "pool again, or name its own indices with --indices",
         )
 
