@@ -503,8 +503,20 @@ HOSTILE = {
     "text header": lambda folder: changed(folder, header="header"),
     "version": lambda folder: changed(folder, version=2),
     "pickle": lambda folder: changed(folder, kind=np.array(["volume", None], object)),
+    "lzma": lambda folder: compressed_by_lzma(folder),
     "folder": None,
 }
+
+
+def compressed_by_lzma(folder):
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(folder / "out.indices.npz") as good,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as bad,
+    ):
+        for name in good.namelist():
+            bad.writestr(name, good.read(name))
+    return file.getvalue()
 
 
 def flipped(data):

@@ -211,7 +211,10 @@ class RecordFile:
 
     def _member(self, name: str, kind: str, limit: int) -> Array:
         """Read an array of up to ``limit`` bytes; what it claims to be is checked first."""
-        with self.archive.open(f"{name}.npy") as member:
+        entry = self.archive.getinfo(f"{name}.npy")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is compressed in another way")
+        with self.archive.open(entry) as member:
             if npy_format.read_magic(member) != (1, 0):
                 raise ValueError(f"{name} has another version")
             shape, is_fortran, dtype = npy_format.read_array_header_1_0(member)
