@@ -26,8 +26,9 @@ ALLOWED = {
     "report": {"job", "sampling", "text"},
     "cli": {
         *{"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
-        "threads",
+        *{"threads", "warmup", "kernels"},
     },
+    "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},
     "__main__": {"cli"},
     "__init__": {"", "functional"},
 }

@@ -10,6 +10,7 @@ from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.resample import resample
 from upsample_cli.cli.signals import Stopped
+from upsample_cli.cli.warmup import warmup
 from upsample_cli.errors import UpsampleError
 
 FAILED = 1
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (resample, info, explain):
+for command in (resample, info, explain, warmup):
     app.command()(command)
 
 

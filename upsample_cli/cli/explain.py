@@ -27,7 +27,7 @@ def explain(
 
     Example: upsample-cli explain sample_data/brain.nii.gz --spacing 1
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
     from contextlib import closing
 
     from upsample_cli.job import Request, prepare

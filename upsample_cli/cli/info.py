@@ -15,7 +15,7 @@ def info(
 
     Example: upsample-cli info sample_data/brain.nii.gz
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=False, debug=debug)
     from contextlib import closing
 
     from upsample_cli.files import open_source

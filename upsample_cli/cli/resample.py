@@ -35,7 +35,7 @@ def resample(
 
     Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.job import Request
     from upsample_cli.pipeline import resample as resample_file
     from upsample_cli.threads import available_threads
