@@ -97,7 +97,7 @@ class Copying(Arithmetic):
         rows = plan_rows(plan, source.shape[1] // channels, channels)
         if isinstance(rows, RowPlan):
             copying.along_rows(source, picked, rows.taps[:, 0], target)
-        elif channels == 1 and not rows.shifts.any():
+        elif channels == 1 and rows.repeats:
             copying.doubled_rows(source, picked, target)
         else:
             copying.along_rows(source, picked, rows.edges.taps[:, 0], target)
