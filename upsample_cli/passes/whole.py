@@ -42,8 +42,8 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
     else:
         size = resampler.shape_out[0]
         slab = max(1, SLAB_BYTES * size // target[0].nbytes)
-        strips = min(threads * STRIPS_PER_THREAD, -(-item_bytes // LEAST_BYTES), size)
-        strips = 1 if threads == 1 else strips
+        tasks_wanted = threads * STRIPS_PER_THREAD if threads > 1 else 1
+        strips = min(-(-tasks_wanted // len(source)), -(-item_bytes // LEAST_BYTES), size)
         edges = [size * n // strips for n in range(strips + 1)]
         for item, out in zip(source, target, strict=True):
             for outputs in pairwise(edges):
