@@ -23,6 +23,7 @@ from upsample_cli.files.image_formats import (
     check_size,
     format_of_suffix,
 )
+from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
@@ -142,8 +143,6 @@ def _check_room(job: Job, output: Destination) -> None:
 def _file_names(output: Destination) -> list[str]:
     if not output.suffix.startswith((".hdr", ".img")):
         return [output.name]
-    from upsample_cli.files.nifti import pair_names
-
     names = pair_names(output.name)
     if names is None:
         raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
