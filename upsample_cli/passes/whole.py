@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from upsample_cli.passes.fused import can_fuse, fused_strip
+from upsample_cli.passes.fused import fused
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.window import Window, span
 from upsample_cli.threads import run_all
@@ -57,11 +57,11 @@ def _strip(
     """Resample one item into the outputs [lo, hi) of its slowest axis, slab by slab."""
     begin, end = outputs
     slabs = [(lo, min(lo + slab, end)) for lo in range(begin, end, slab)]
+    if strip := fused(resampler, item, target):
+        return strip(resampler, item, target[begin:end], begin, end)
     outer, *inner = resampler.plans
     if outer is None or all(plan is None for plan in inner):
         return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
-    if can_fuse(resampler, item, target):
-        return fused_strip(resampler, item, target[begin:end], begin, end)
     window = Window(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
     misfits, filled = 0, 0
     for lo, hi in slabs:
