@@ -1,0 +1,81 @@
+"""Max-pooling and its partial inverse, step by step."""
+
+import numpy as np
+
+from upsample_cli.demos.steps import Array, Demo, Step, size_formulas
+from upsample_cli.functional import max_pool2d, max_unpool2d
+from upsample_cli.sampling.windows import POOLED_SIZE, UNPOOLED_SIZE, Window
+
+EXAMPLE = np.array([[1, 9, 4, 3], [5, 2, 8, 6], [13, 7, 10, 11], [0, 12, 15, 14]])
+"""Sixteen numbers, all distinct, so that each can be followed."""
+
+COLUMNS = 4
+
+
+def pool_unpool(values: Array, window: Window) -> Demo:
+    """Pool a matrix and put the maxima back.
+
+    Raises
+    ------
+    ValueError
+        If no window fits, or the padding is too large for it.
+    """
+    numbers = {"kernel": window.kernel, "stride": window.stride, "padding": window.padding}
+    options = (window.kernel, window.stride, window.padding)
+    pooled, indices = max_pool2d(values[np.newaxis], *options, return_indices=True)
+    restored = max_unpool2d(pooled, indices, *options, output_size=values.shape)[0]
+    pooled, indices = pooled[0], indices[0]
+    default = tuple(window.unpooled_size(size) for size in pooled.shape)
+    is_kept = np.zeros(values.shape, np.bool_)
+    is_kept.flat[indices] = True
+    kept, lost = int(is_kept.sum()), int((~is_kept).sum())
+    steps = (
+        Step("input", values, "The maximum of each window is marked.", marked=is_kept),
+        Step(
+            "max-pool",
+            pooled,
+            f"One maximum is kept of each window of {window.kernel} × {window.kernel}. Of equal "
+            "maxima the first counts; a NaN counts as larger than any number.",
+            size_formulas(POOLED_SIZE, values.shape, pooled.shape, **numbers, dilation=1),
+        ),
+        Step(
+            "indices",
+            indices,
+            f"Where each maximum was: row·{values.shape[1]} + column, from 0.",
+        ),
+        Step(
+            "max-unpool",
+            restored,
+            f"The maxima are back in their places: {kept} of {values.size} values. The other "
+            f"{lost} are lost, and 0 now.{_about_output_size(default, values.shape)}",
+            size_formulas(UNPOOLED_SIZE, pooled.shape, default, **numbers),
+            marked=is_kept,
+        ),
+    )
+    return Demo(_title(window), steps, _moral(window, kept, pooled.size), COLUMNS)
+
+
+def _title(window: Window) -> str:
+    return (
+        f"max-pool, then max-unpool: kernel_size {window.kernel}, stride {window.stride}, "
+        f"padding {window.padding}"
+    )
+
+
+def _about_output_size(default: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    if default == wanted:
+        return ""
+    size = " × ".join(map(str, wanted))
+    return f" The formula cannot know what pooling left over: output_size = {size} says it."
+
+
+def _moral(window: Window, kept: int, windows: int) -> str:
+    shared = (
+        f" Here windows overlap, and {windows} of them share {kept} maxima."
+        if kept < windows
+        else ""
+    )
+    return (
+        "Unpooling is the inverse of pooling for the maxima alone: pooling the result again gives "
+        f"the same maxima as long as none is negative.{shared}"
+    )
