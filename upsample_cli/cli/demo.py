@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from upsample_cli.cli import console, options
 from upsample_cli.errors import RequestError
 
 if TYPE_CHECKING:
-    from upsample_cli.demos.steps import Demo
+    from upsample_cli.demos.steps import Array, Demo
 
 MATRIX_SIDE = 6
 """Rows and columns of a file's middle whose numbers are printed."""
@@ -150,7 +150,7 @@ def conv_transpose(
     _show(numbers, picture, names, output, force=force, quiet=quiet)
 
 
-def _plane(source: str | None) -> Any:
+def _plane(source: str | None) -> "Array | None":
     from upsample_cli.demos.crops import read_plane
 
     return None if source is None else read_plane(source)

@@ -18,8 +18,8 @@ DARKEST_TINT = (92, 148, 200)
 TITLE, TEXT = 19, 15
 LEADING = 19
 LARGEST_CELL = 52
-SMALLEST_NUMBERED_CELL = 30
-LARGEST_MATRIX = 14
+SMALLEST_TEXT = 9
+LARGEST_MATRIX = 12
 """Rows or columns up to which a panel is a matrix of numbers, not a picture of grey pixels."""
 
 WITHOUT_GLYPH = str.maketrans({"×": "x", "−": "-", "→": ">", "–": "-"})
@@ -67,7 +67,8 @@ def draw(demo: Demo) -> Image.Image:
     slot = _slot(demo.columns)
     for number, panel in enumerate(panels, start=1):
         above = panel.top - LEADING - 4
-        _write(brush, (panel.left, above), f"{number}. {heading(panel.step)}", INK)
+        title = panel.step.title if demo.is_zoom else heading(panel.step)
+        _write(brush, (panel.left, above), f"{number}. {title}", INK)
         _draw_cells(picture, panel)
         for index, line in enumerate(wrapped(panel.step.remark, slot)):
             below = panel.top + panel.height + 8 + index * LEADING
@@ -110,7 +111,7 @@ def _cell(step: Step, demo: Demo, slot: int) -> tuple[int, bool]:
     alike = [other for other in demo.steps if _is_small(other) == _is_small(step)]
     largest = max(max(other.values.shape) for other in alike)
     cell = max(1, min(slot // largest, LARGEST_CELL))
-    return cell, _is_small(step) and cell >= SMALLEST_NUMBERED_CELL
+    return cell, _is_small(step) and _number_size(step, cell) >= SMALLEST_TEXT
 
 
 def _is_small(step: Step) -> bool:
@@ -136,19 +137,28 @@ def _draw_cells(picture: Image.Image, panel: Panel) -> None:
 def _draw_numbers(brush: ImageDraw.ImageDraw, panel: Panel) -> None:
     step, cell = panel.step, panel.cell
     texts = cell_texts(step.values)
-    longest = max((text for row in texts for text in row), key=len)
-    size = TEXT
-    while size > 8 and _font(size).getlength(longest) > cell - 6:
-        size -= 1
+    font = _font(_number_size(step, cell))
     for y, x in np.ndindex(step.values.shape):
         left, top = panel.left + x * cell, panel.top + y * cell
         brush.rectangle((left, top, left + cell, top + cell), outline=LINE)
         ink = FAINT if step.values[y, x] == 0 else INK
-        brush.text(panel.centre(x, y), texts[y][x], ink, _font(size), anchor="mm")
+        brush.text(panel.centre(x, y), texts[y][x], ink, font, anchor="mm")
     if step.marked is not None:
         for y, x in np.argwhere(step.marked):
             left, top = panel.left + x * cell, panel.top + y * cell
-            brush.rectangle((left, top, left + cell, top + cell), outline=MARK, width=2)
+            # Inside the grid, so that marked neighbours do not seem to mark what they enclose.
+            box = (left + 1, top + 1, left + cell - 1, top + cell - 1)
+            brush.rectangle(box, outline=MARK, width=2)
+
+
+def _number_size(step: Step, cell: int) -> int:
+    """Return the largest size of letters at which the numbers fit into cells."""
+    texts = [text for row in cell_texts(step.values) for text in row]
+
+    def fits(size: int) -> bool:
+        return max(map(_font(size).getlength, texts)) <= cell - 6
+
+    return next((size for size in range(TEXT, 0, -1) if fits(size)), 0)
 
 
 def fractions(step: Step) -> Array:

@@ -147,11 +147,11 @@ SCENE_MORAL = (
 
 def _panel(result: Result, span: tuple[float, float]) -> Step:
     y, x = (_corners(axis) for axis in result.axes)
-    remark = (
-        "samples from the centre of the first pixel to that of the last"
-        if result.method.align_corners
-        else result.method.mode.summary
-    )
+    remark = result.method.mode.summary
+    if result.method.align_corners:
+        remark = "samples from the centre of the first pixel to that of the last"
+    elif result.method.antialias and not result.method.mode.needs_antialias:
+        remark = "weighs every pixel that an output pixel covers"
     return Step(label(result.method), result.values, remark, span=span, dots=_grid(x, y))
 
 

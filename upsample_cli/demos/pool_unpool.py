@@ -52,7 +52,7 @@ def pool_unpool(values: Array, window: Window) -> Demo:
             marked=is_kept,
         ),
     )
-    return Demo(_title(window), steps, _moral(window, kept, pooled.size), COLUMNS)
+    return Demo(_title(window), steps, _moral(kept, pooled.size), COLUMNS)
 
 
 def _title(window: Window) -> str:
@@ -69,7 +69,7 @@ def _about_output_size(default: tuple[int, ...], wanted: tuple[int, ...]) -> str
     return f" The formula cannot know what pooling left over: output_size = {size} says it."
 
 
-def _moral(window: Window, kept: int, windows: int) -> str:
+def _moral(kept: int, windows: int) -> str:
     shared = (
         f" Here windows overlap, and {windows} of them share {kept} maxima."
         if kept < windows

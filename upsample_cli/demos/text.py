@@ -54,7 +54,7 @@ def matrix_lines(step: Step) -> list[str]:
     """
     rows = _bracketed(step)
     wide = max(len(cell) for row in rows for cell in row)
-    label = max((len(text) for text in step.labels), default=0)
+    label = max((len(text) + 1 for text in step.labels), default=0)
     # Brackets keep columns apart as blanks do.
     apart = "" if step.marked is not None else " "
     fit = (WIDTH - len(INDENT) - label - len(" …")) // (wide + len(apart))
