@@ -19,6 +19,7 @@ from upsample_cli.demos.pool_unpool import EXAMPLE as MATRIX
 from upsample_cli.demos.pool_unpool import pool_unpool
 from upsample_cli.demos.steps import Step
 from upsample_cli.demos.text import MOST_ROWS, WIDTH, as_text, matrix_lines
+from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.sampling.modes import MODES
 from upsample_cli.sampling.windows import Window
 
@@ -234,7 +235,7 @@ def test_no_panel_leaves_its_place(demo):
         assert panel.left == left
         assert panel.step.values.shape[1] * panel.cell <= room
     for above, below in zip(panels, panels[demo.columns :], strict=False):
-        assert above.top + above.height < below.top
+        assert above.remark_top < below.top
     figure.draw(demo)
 
 
@@ -259,16 +260,26 @@ def test_colours_are_averaged_without_their_alpha(tmp_path):
     pixels = RNG.integers(0, 256, (5, 6, 4), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "in.png")
     expected = np.round(pixels[..., :3].mean(axis=-1))
-    assert np.array_equal(crops.read_plane(str(tmp_path / "in.png")), expected)
+    assert np.array_equal(crops.read_plane(str(tmp_path / "in.png"), ImageOptions()), expected)
 
 
 def test_a_volume_gives_its_middle_slice(tmp_path):
     voxels = RNG.integers(-900, 900, (6, 5, 4), "i2")
     write_volume(tmp_path / "in.nii.gz", voxels)
-    assert np.array_equal(crops.read_plane(str(tmp_path / "in.nii.gz")), voxels[:, :, 2].T)
+    assert np.array_equal(
+        crops.read_plane(str(tmp_path / "in.nii.gz"), ImageOptions()), voxels[:, :, 2].T
+    )
     stack = RNG.random((3, 4, 5))
     np.save(tmp_path / "in.npy", stack)
-    assert np.array_equal(crops.read_plane(str(tmp_path / "in.npy")), stack[1])
+    assert np.array_equal(crops.read_plane(str(tmp_path / "in.npy"), ImageOptions()), stack[1])
+
+
+def test_a_frame_can_be_chosen(cli, tmp_path):
+    frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 200)]
+    frames[0].save(tmp_path / "in.tif", save_all=True, append_images=frames[1:])
+    done = cli("demo", "pool-unpool", "in.tif", "--frame", 1)
+    assert done.returncode == 0
+    assert "[200]" in done.stdout.decode()
 
 
 @pytest.mark.parametrize("name", DEMOS)

@@ -8,6 +8,7 @@ import typer
 
 from upsample_cli.cli import console, options
 from upsample_cli.errors import RequestError
+from upsample_cli.files.image_options import ImageOptions
 
 if TYPE_CHECKING:
     from upsample_cli.demos.steps import Array, Demo
@@ -59,6 +60,8 @@ def modes(
     scale: Scale = None,
     output: Figure = None,
     force: options.Force = False,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -70,7 +73,7 @@ def modes(
     from upsample_cli.demos import modes as examples
     from upsample_cli.demos.crops import middle
 
-    plane = _plane(source)
+    plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
     row_scale, scene_scale = (2, 8) if scale is None else (scale, scale)
 
     def numbers() -> "Demo":
@@ -93,6 +96,8 @@ def pool_unpool(
     padding: Padding = 0,
     output: Figure = None,
     force: options.Force = False,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -105,7 +110,7 @@ def pool_unpool(
     from upsample_cli.demos.crops import middle
     from upsample_cli.sampling.windows import Window
 
-    plane = _plane(source)
+    plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
     window = Window(kernel_size, stride or kernel_size, padding)
 
     def of_side(side: int) -> "Demo":
@@ -126,6 +131,8 @@ def conv_transpose(
     output_padding: OutputPadding = 0,
     output: Figure = None,
     force: options.Force = False,
+    frame: options.Frame = None,
+    max_pixels: options.MaxPixels = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -138,7 +145,7 @@ def conv_transpose(
     from upsample_cli.demos.crops import middle
     from upsample_cli.sampling.windows import Window
 
-    plane = _plane(source)
+    plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
     window = Window(kernel_size, stride, padding)
 
     def of_side(side: int) -> "Demo":
@@ -150,10 +157,10 @@ def conv_transpose(
     _show(numbers, picture, names, output, force=force, quiet=quiet)
 
 
-def _plane(source: str | None) -> "Array | None":
+def _plane(source: str | None, image: ImageOptions) -> "Array | None":
     from upsample_cli.demos.crops import read_plane
 
-    return None if source is None else read_plane(source)
+    return None if source is None else read_plane(source, image)
 
 
 def _show(

@@ -1,5 +1,7 @@
 """Transposed convolution, step by step, and where its checkerboard comes from."""
 
+from dataclasses import asdict
+
 import numpy as np
 
 from upsample_cli.demos.steps import PANEL, Array, Demo, Step, size_formulas
@@ -19,6 +21,13 @@ def crop_side(window: Window) -> int:
     return min(LARGEST_CROP, (PANEL - largest_kernel) // window.stride + 1)
 
 
+MORAL = (
+    "A kernel that is a multiple of the stride overlaps itself evenly, so flat input gives flat "
+    "output inside; with kernel = stride nothing overlaps at all. Any other kernel lays a "
+    "checkerboard over the picture, unless its weights were trained to make up for it."
+)
+
+
 def conv_transpose(values: Array, window: Window, output_padding: int) -> Demo:
     """Transpose a convolution with a kernel of ones, beside two kernels that overlap evenly.
 
@@ -28,55 +37,50 @@ def conv_transpose(values: Array, window: Window, output_padding: int) -> Demo:
         If no voxel is left, or ``output_padding`` is not below the stride.
     """
     values = values.astype(np.float64)
-    row, column = (size // 2 for size in values.shape)
     is_one = np.zeros(values.shape, np.bool_)
-    is_one[row, column] = True
-    stamp = stamped(np.where(is_one, values, 0), window, output_padding)
-    reached = stamped(is_one.astype(np.float64), window, output_padding)
-    counts = stamped(np.ones_like(values), window, output_padding)
-    shared = (reached > 0) & (counts > 1)
-    output = stamped(values, window, output_padding)
-    stride = window.stride
-    even = [Window(kernel, stride) for kernel in (stride, 2 * stride) if kernel != window.kernel]
-    results = {w: stamped(values, w) for w in even}
+    is_one[values.shape[0] // 2, values.shape[1] // 2] = True
     steps = (
-        Step("input", values, marked=is_one, remark="One of its values is marked."),
+        Step("input", values, "One of its values is marked.", marked=is_one),
         Step("kernel", np.ones((window.kernel,) * 2), "All ones, so that it only adds."),
-        Step(
-            "one stamp",
-            stamp,
-            f"The marked value times the kernel. The next value's stamp lies {stride} further, so "
-            + ("others reach the marked pixels too." if shared.any() else "no other reaches here."),
-            marked=shared,
-        ),
-        Step(
-            f"kernel {window.kernel}, stride {stride}",
-            output,
-            f"All stamps added. {overlap(window)}{_about_output_padding(output_padding)}",
-            size_formulas(
-                TRANSPOSED_SIZE,
-                values.shape,
-                output.shape,
-                kernel=window.kernel,
-                stride=stride,
-                padding=window.padding,
-                dilation=window.dilation,
-                output_padding=output_padding,
-            ),
-        ),
-        *(
-            Step(f"kernel {w.kernel}, stride {stride}", result, overlap(w))
-            for w, result in results.items()
-        ),
+        _stamp(values, is_one, window, output_padding),
+        _sum(values, window, output_padding),
+        *_even_sums(values, window),
     )
     return Demo(_title(window, output_padding), steps, MORAL, COLUMNS)
 
 
-MORAL = (
-    "A kernel that is a multiple of the stride overlaps itself evenly, so flat input gives flat "
-    "output inside; with kernel = stride nothing overlaps at all. Any other kernel lays a "
-    "checkerboard over the picture, unless its weights were trained to make up for it."
-)
+def _stamp(values: Array, is_one: Array, window: Window, output_padding: int) -> Step:
+    reached = stamped(is_one.astype(np.float64), window, output_padding)
+    counts = stamped(np.ones_like(values), window, output_padding)
+    shared = (reached > 0) & (counts > 1)
+    overlaps = "others reach the marked pixels too" if shared.any() else "no other reaches here"
+    return Step(
+        "one stamp",
+        stamped(np.where(is_one, values, 0), window, output_padding),
+        f"The marked value times the kernel. The next value's stamp lies {window.stride} further, "
+        f"so {overlaps}.",
+        marked=shared,
+    )
+
+
+def _sum(values: Array, window: Window, output_padding: int) -> Step:
+    output = stamped(values, window, output_padding)
+    numbers = {**asdict(window), "output_padding": output_padding}
+    return Step(
+        f"kernel {window.kernel}, stride {window.stride}",
+        output,
+        f"All stamps added. {overlap(window)}{_about_output_padding(output_padding)}",
+        size_formulas(TRANSPOSED_SIZE, values.shape, output.shape, **numbers),
+    )
+
+
+def _even_sums(values: Array, window: Window) -> list[Step]:
+    kernels = (window.stride, 2 * window.stride)
+    return [
+        Step(f"kernel {even.kernel}, stride {even.stride}", stamped(values, even), overlap(even))
+        for even in (Window(kernel, window.stride) for kernel in kernels)
+        if even.kernel != window.kernel
+    ]
 
 
 def stamped(values: Array, window: Window, output_padding: int = 0) -> Array:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from upsample_cli.files.nifti import NiftiSource
 
 
-def read_plane(name: str) -> Array:
+def read_plane(name: str, options: ImageOptions) -> Array:
     """Return an image in grey, or the middle slice of a volume or array, as float64.
 
     Colours are averaged, and rounded if they are whole numbers; transparency is left out.
@@ -29,7 +29,7 @@ def read_plane(name: str) -> Array:
     RequestError
         If it has no plane, or holds complex numbers.
     """
-    with contextlib.closing(open_source(name, ImageOptions())) as source:
+    with contextlib.closing(open_source(name, options)) as source:
         pixels = _image(source) if source.kind == "image" else _middle_slice(source)
     if pixels.dtype.kind == "c":
         raise RequestError(name, f"holds {pixels.dtype}, which has no grey", "use real numbers")

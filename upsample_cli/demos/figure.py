@@ -37,9 +37,9 @@ class Panel:
     is_matrix: bool
 
     @property
-    def height(self) -> int:
-        """The height of its cells."""
-        return self.cell * len(self.step.values)
+    def remark_top(self) -> int:
+        """Where the remark begins, below the cells."""
+        return self.top + self.cell * len(self.step.values) + 8
 
     def centre(self, x: float, y: float) -> tuple[float, float]:
         """Return the middle of the cell in column x, row y."""
@@ -66,20 +66,16 @@ def draw(demo: Demo) -> Image.Image:
     _write(brush, (MARGIN, MARGIN), demo.title, INK, TITLE)
     slot = _slot(demo.columns)
     for number, panel in enumerate(panels, start=1):
-        above = panel.top - LEADING - 4
         title = panel.step.title if demo.is_zoom else heading(panel.step)
-        _write(brush, (panel.left, above), f"{number}. {title}", INK)
+        _write(brush, (panel.left, panel.top - LEADING - 4), f"{number}. {title}", INK)
         _draw_cells(picture, panel)
-        for index, line in enumerate(wrapped(panel.step.remark, slot)):
-            below = panel.top + panel.height + 8 + index * LEADING
-            _write(brush, (panel.left, below), line, FAINT)
-    for index, line in enumerate(closing):
-        _write(brush, (MARGIN, bottom + index * LEADING), line, INK)
+        _write_lines(brush, (panel.left, panel.remark_top), wrapped(panel.step.remark, slot), FAINT)
+    _write_lines(brush, (MARGIN, bottom), closing, INK)
     return picture
 
 
 def lay_out(demo: Demo) -> tuple[list[Panel], int]:
-    """Return the panels in rows of equal height, and where the last row ends."""
+    """Return the panels in rows, and where the last row ends."""
     slot = _slot(demo.columns)
     panels = []
     top = MARGIN + TITLE + 20
@@ -90,15 +86,12 @@ def lay_out(demo: Demo) -> tuple[list[Panel], int]:
             cell, is_matrix = _cell(step, demo, slot)
             left = MARGIN + column * (slot + GAP)
             panels.append(Panel(step, left, cells_top, cell, is_matrix))
-        top = (
-            cells_top
-            + 20
-            + max(
-                panel.height + 8 + LEADING * len(wrapped(panel.step.remark, slot))
-                for panel in panels[begin:]
-            )
-        )
+        top = max(panel.remark_top + _remark_height(panel, slot) for panel in panels[begin:]) + 20
     return panels, top
+
+
+def _remark_height(panel: Panel, slot: int) -> int:
+    return LEADING * len(wrapped(panel.step.remark, slot))
 
 
 def _slot(columns: int) -> int:
@@ -199,6 +192,13 @@ def wrapped(text: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def _write_lines(
+    brush: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], ink: str
+) -> None:
+    for index, line in enumerate(lines):
+        _write(brush, (at[0], at[1] + index * LEADING), line, ink)
 
 
 def _write(

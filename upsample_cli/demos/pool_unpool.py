@@ -1,5 +1,7 @@
 """Max-pooling and its partial inverse, step by step."""
 
+from dataclasses import asdict
+
 import numpy as np
 
 from upsample_cli.demos.steps import Array, Demo, Step, size_formulas
@@ -20,15 +22,13 @@ def pool_unpool(values: Array, window: Window) -> Demo:
     ValueError
         If no window fits, or the padding is too large for it.
     """
-    numbers = {"kernel": window.kernel, "stride": window.stride, "padding": window.padding}
     options = (window.kernel, window.stride, window.padding)
     pooled, indices = max_pool2d(values[np.newaxis], *options, return_indices=True)
     restored = max_unpool2d(pooled, indices, *options, output_size=values.shape)[0]
     pooled, indices = pooled[0], indices[0]
-    default = tuple(window.unpooled_size(size) for size in pooled.shape)
     is_kept = np.zeros(values.shape, np.bool_)
     is_kept.flat[indices] = True
-    kept, lost = int(is_kept.sum()), int((~is_kept).sum())
+    columns = values.shape[1]
     steps = (
         Step("input", values, "The maximum of each window is marked.", marked=is_kept),
         Step(
@@ -36,23 +36,25 @@ def pool_unpool(values: Array, window: Window) -> Demo:
             pooled,
             f"One maximum is kept of each window of {window.kernel} × {window.kernel}. Of equal "
             "maxima the first counts; a NaN counts as larger than any number.",
-            size_formulas(POOLED_SIZE, values.shape, pooled.shape, **numbers, dilation=1),
+            size_formulas(POOLED_SIZE, values.shape, pooled.shape, **asdict(window)),
         ),
-        Step(
-            "indices",
-            indices,
-            f"Where each maximum was: row·{values.shape[1]} + column, from 0.",
-        ),
-        Step(
-            "max-unpool",
-            restored,
-            f"The maxima are back in their places: {kept} of {values.size} values. The other "
-            f"{lost} are lost, and 0 now.{_about_output_size(default, values.shape)}",
-            size_formulas(UNPOOLED_SIZE, pooled.shape, default, **numbers),
-            marked=is_kept,
-        ),
+        Step("indices", indices, f"Where each maximum was: row·{columns} + column, from 0."),
+        _unpooled(pooled, restored, is_kept, window),
     )
-    return Demo(_title(window), steps, _moral(kept, pooled.size), COLUMNS)
+    return Demo(_title(window), steps, _moral(int(is_kept.sum()), pooled.size), COLUMNS)
+
+
+def _unpooled(pooled: Array, restored: Array, is_kept: Array, window: Window) -> Step:
+    default = tuple(window.unpooled_size(size) for size in pooled.shape)
+    return Step(
+        "max-unpool",
+        restored,
+        f"The maxima are back in their places: {is_kept.sum()} of {is_kept.size} values. The "
+        f"other {(~is_kept).sum()} are lost, and 0 now."
+        f"{_about_output_size(default, restored.shape)}",
+        size_formulas(UNPOOLED_SIZE, pooled.shape, default, **asdict(window)),
+        marked=is_kept,
+    )
 
 
 def _title(window: Window) -> str:
