@@ -155,6 +155,12 @@ def test_modes_prints_the_positions():
     assert "= 0 + 0.4286·i" in text
 
 
+def test_modes_says_which_leave_the_range_of_the_input():
+    assert as_text(modes_of_row(EXAMPLE_ROW, 2)).endswith("cubic; cubic, align_corners; lanczos.")
+    constant = as_text(modes_of_row(np.full(4, 0.1), 2))
+    assert constant.endswith("No mode left the range of the input here.")
+
+
 def test_matrices_are_aligned_and_cut_to_a_terminal():
     wide = matrix_lines(Step("wide", RNG.integers(-999, 1000, (40, 40))))
     assert max(map(len, wide)) <= WIDTH

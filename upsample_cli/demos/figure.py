@@ -18,7 +18,7 @@ DARKEST_TINT = (92, 148, 200)
 TITLE, TEXT = 19, 15
 LEADING = 19
 LARGEST_CELL = 52
-SMALLEST_TEXT = 9
+SMALLEST_TEXT = 11
 LARGEST_MATRIX = 12
 """Rows or columns up to which a panel is a matrix of numbers, not a picture of grey pixels."""
 

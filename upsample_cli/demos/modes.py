@@ -14,6 +14,8 @@ from upsample_cli.sampling.target import axis_from_scale
 EXAMPLE_ROW = np.array([10.0, 20.0, 80.0, 40.0])
 COLUMNS = 3
 MOST_DOTS = 400
+ROUNDING = 1e-12
+"""Relative; what lies closer to the input's range has not left it."""
 
 
 def crop_side(scale: float) -> int:
@@ -116,10 +118,11 @@ CORNERED = (
 
 
 def _moral(row: Array, found: list[Result]) -> str:
+    slack = ROUNDING * float(np.abs(row).max())
     over = [
         label(result.method)
         for result in found
-        if result.values.max() > row.max() or result.values.min() < row.min()
+        if result.values.max() > row.max() + slack or result.values.min() < row.min() - slack
     ]
     if not over:
         return "No mode left the range of the input here."
