@@ -24,8 +24,9 @@ ALLOWED = {
     "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
     "report": {"job", "sampling", "text"},
+    "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
-        *{"", "cli", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
+        *{"", "cli", "demos", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
         *{"threads", "warmup", "kernels"},
     },
     "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},
@@ -39,6 +40,7 @@ THIRD_PARTY = {
     "kernels": {"numpy", "numba", "llvmlite", "platformdirs"},
     "codecs": {"numpy", "isal"},
     "files": {"numpy", "nibabel", "PIL", "isal"},
+    "demos": {"numpy", "PIL"},
     "errors": set(),
     "cli": {"typer", "tqdm"},
 }

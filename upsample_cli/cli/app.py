@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from upsample_cli.cli import console
+from upsample_cli.cli.demo import demo
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.resample import resample
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for command in (resample, info, explain, warmup):
     app.command()(command)
+app.add_typer(demo, name="demo")
 
 
 def _print_version(wanted: bool) -> None:
