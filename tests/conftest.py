@@ -21,6 +21,12 @@ settings.register_profile("any-machine", settings(), deadline=None)
 settings.load_profile("any-machine")
 
 
+def pytest_sessionstart(session):
+    """Compile every kernel before the first test, so that no command has to say that it does."""
+    if not hasattr(session.config, "workerinput"):
+        subprocess.run(command_line("warmup", "--quiet"), env=environment(), check=True)
+
+
 @contextmanager
 def no_progress(_total):
     yield lambda _done: None

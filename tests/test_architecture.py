@@ -26,10 +26,12 @@ ALLOWED = {
     "pipeline": {"files", "job", "output", "passes"},
     "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
     "report": {"inverse", "job", "sampling", "text"},
+    "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
-        *{"", "cli", "errors", "files", "inverse", "job", "output", "pipeline", "report"},
-        *{"sampling", "text", "threads"},
+        *{"", "cli", "demos", "errors", "files", "inverse", "job", "kernels", "output"},
+        *{"pipeline", "report", "sampling", "text", "threads", "warmup"},
     },
+    "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},
     "__main__": {"cli"},
     "__init__": {"", "functional"},
 }
@@ -40,6 +42,7 @@ THIRD_PARTY = {
     "kernels": {"numpy", "numba", "llvmlite", "platformdirs"},
     "codecs": {"numpy", "isal"},
     "files": {"numpy", "nibabel", "PIL", "isal"},
+    "demos": {"numpy", "PIL"},
     "errors": set(),
     "cli": {"typer", "tqdm"},
 }

@@ -374,3 +374,14 @@ def test_a_mask_is_not_lost_silently():
     masked = np.ma.masked_array(np.zeros((1, 1, 4)), mask=[[[0, 1, 0, 0]]])
     with pytest.raises(TypeError, match=r"masked array.*filled"):
         interpolate(masked, size=2)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "linear", "cubic"])
+def test_twice_the_size_by_another_scale_is_no_doubling(mode):
+    """What is regular in the middle of a row may not be so at its end."""
+    for size in range(1, 40):
+        row = np.arange(size, dtype=np.float64).reshape(1, 1, size) ** 2
+        for scale in np.linspace(2, 2 + 1 / size, 9, endpoint=False):
+            result = interpolate(row, scale_factor=float(scale), mode=mode)
+            expected = naive.interpolate(row, (2 * size,), mode, (float(scale),))
+            np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-3)

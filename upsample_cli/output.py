@@ -17,6 +17,7 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import SUFFIXES
 from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import standard_output
 from upsample_cli.resources import check_disk, check_memory
 
@@ -111,8 +112,6 @@ def file_names(output: Destination) -> list[str]:
     """Return the files that make up an output: two for a .hdr/.img pair."""
     if not output.suffix.startswith((".hdr", ".img")):
         return [output.name]
-    from upsample_cli.files.nifti import pair_names
-
     names = pair_names(output.name)
     if names is None:
         raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")

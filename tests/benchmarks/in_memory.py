@@ -8,7 +8,8 @@ import numpy as np
 from cases import COPY, COPY_REUSED, OURS, OURS_REUSED, Kernel, Row
 
 from upsample_cli import interpolate
-from upsample_cli.passes.resampler import Resampler, resample_array
+from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 from upsample_cli.threads import available_threads

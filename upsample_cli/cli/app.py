@@ -7,12 +7,14 @@ from typer.exceptions import TyperException
 
 from upsample_cli.cli import console
 from upsample_cli.cli.conv_transpose import conv_transpose
+from upsample_cli.cli.demo import demo
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.pool import pool
 from upsample_cli.cli.resample import resample
 from upsample_cli.cli.signals import Stopped
 from upsample_cli.cli.unpool import unpool
+from upsample_cli.cli.warmup import warmup
 from upsample_cli.errors import UpsampleError
 
 FAILED = 1
@@ -23,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (resample, pool, unpool, conv_transpose, info, explain):
+for command in (resample, pool, unpool, conv_transpose, info, explain, warmup):
     app.command()(command)
+app.add_typer(demo, name="demo")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,6 +1,7 @@
 """The only place that prints or draws a progress bar. Messages go to standard error."""
 
 import contextlib
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +19,20 @@ SECONDS_BEFORE_A_BAR = 1.0
 
 show_tracebacks = False
 """Set by ``--debug``."""
+
+
+def set_up(*, quiet: bool, debug: bool) -> None:
+    """Show tracebacks if asked, and unless quiet, what the library has to say while it works."""
+    global show_tracebacks
+    show_tracebacks = debug
+    log = logging.getLogger("upsample_cli")
+    log.addHandler(_LogLines())
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+class _LogLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _line(record.getMessage())
 
 
 def error(message: object) -> None:
@@ -72,8 +87,8 @@ def answer(text: str) -> None:
         raise FileError("-", f"cannot be written ({error.strerror})") from error
 
 
-def progress(quiet: bool) -> Callable[[int], Any]:
-    """Return what makes a progress bar from a number of bytes; only a terminal shows it."""
+def progress(quiet: bool, unit: str = "B") -> Callable[[int], Any]:
+    """Return what makes a progress bar from a number of units; only a terminal shows it."""
 
     @contextlib.contextmanager
     def bar(total: int) -> Iterator[Callable[[int], object]]:
@@ -83,7 +98,7 @@ def progress(quiet: bool) -> Callable[[int], Any]:
         from tqdm import tqdm
 
         with tqdm(
-            total=total, unit="B", unit_scale=True, delay=SECONDS_BEFORE_A_BAR, leave=False
+            total=total, unit=unit, unit_scale=True, delay=SECONDS_BEFORE_A_BAR, leave=False
         ) as drawn:
             yield drawn.update
 

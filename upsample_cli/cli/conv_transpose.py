@@ -1,7 +1,6 @@
 """``upsample-cli conv-transpose``: a transposed convolution, in real units."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.files.image_options import ImageOptions
 
 
 def conv_transpose(
@@ -35,7 +34,8 @@ def conv_transpose(
 
     Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.convolve import conv_transpose as convolve_file
     from upsample_cli.inverse.convolve import prepare_convolve
     from upsample_cli.inverse.weights import ConvolveRequest

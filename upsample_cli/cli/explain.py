@@ -2,7 +2,6 @@
 
 from upsample_cli.cli import console, options
 from upsample_cli.cli.options import ModeName
-from upsample_cli.files.image_options import ImageOptions
 
 
 def explain(
@@ -27,9 +26,10 @@ def explain(
 
     Example: upsample-cli explain sample_data/brain.nii.gz --spacing 1
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
     from contextlib import closing
 
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request, prepare
     from upsample_cli.report import explain_job
     from upsample_cli.threads import available_threads

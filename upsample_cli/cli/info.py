@@ -1,7 +1,6 @@
 """``upsample-cli info``: what a file holds."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.files.image_options import ImageOptions
 
 
 def info(
@@ -15,10 +14,11 @@ def info(
 
     Example: upsample-cli info sample_data/brain.nii.gz
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=False, debug=debug)
     from contextlib import closing
 
     from upsample_cli.files import open_source
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.report import as_json, as_text
 
     with closing(open_source(source, ImageOptions(frame=frame, max_pixels=max_pixels))) as opened:

@@ -1,7 +1,6 @@
 """``upsample-cli pool``: the maximum of each window, and where it was."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.files.image_options import ImageOptions
 
 
 def pool(
@@ -31,7 +30,8 @@ def pool(
 
     Example: upsample-cli pool sample_data/brain.nii.gz pooled.nii.gz --kernel-size 2
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.pool import PoolRequest, prepare_pool
     from upsample_cli.inverse.pool import pool as pool_file
     from upsample_cli.threads import available_threads

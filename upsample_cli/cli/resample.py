@@ -2,7 +2,6 @@
 
 from upsample_cli.cli import console, options
 from upsample_cli.cli.options import ModeName
-from upsample_cli.files.image_options import ImageOptions
 
 
 def resample(
@@ -35,7 +34,8 @@ def resample(
 
     Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request
     from upsample_cli.pipeline import resample as resample_file
     from upsample_cli.threads import available_threads

@@ -1,7 +1,6 @@
 """``upsample-cli unpool``: every maximum back in its place."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.files.image_options import ImageOptions
 
 
 def unpool(
@@ -28,7 +27,8 @@ def unpool(
 
     (pooled.nii.gz is what the example of pool writes.)
     """
-    console.show_tracebacks = debug
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.unpool import UnpoolRequest, prepare_unpool
     from upsample_cli.inverse.unpool import unpool as unpool_file
     from upsample_cli.threads import available_threads

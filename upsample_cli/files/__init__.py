@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.image_formats import IMAGE_FORMATS, format_of_suffix, is_image
+from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ def open_source(name: str, options: "ImageOptions") -> "Source":
     FileError
         If it cannot be read, holds no known format, or another kind than its name says.
     """
-    from upsample_cli.files.nifti import pair_names
-
     pair = pair_names(name) if suffix_of(name).startswith((".hdr", ".img")) else None
     path = pair[0] if pair else name
     file = open_input(path)

@@ -9,23 +9,10 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError
 from upsample_cli.files.nifti_header import NiftiHeader, read_header
 from upsample_cli.files.nifti_resampled import place_voxels
+from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import ForwardReader, GzipWriter, bytes_of, open_input
 
 Array = NDArray[Any]
-
-PAIR_SUFFIXES = {".hdr": ".img", ".hdr.gz": ".img.gz"}
-"""The suffix of a pair's header → that of its voxels."""
-
-
-def pair_names(name: str) -> tuple[str, str] | None:
-    """Return the header's and the voxels' file of a pair that is named by either of them."""
-    for pair in PAIR_SUFFIXES.items():
-        for suffix in pair:
-            if name.lower().endswith(suffix):
-                stem, own = name[: -len(suffix)], name[-len(suffix) :]
-                header, image = (s.upper() if own.isupper() else s for s in pair)
-                return stem + header, stem + image
-    return None
 
 
 class NiftiSource:

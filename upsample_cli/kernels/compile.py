@@ -6,9 +6,11 @@ than a small file. A kernel's author sees a function that takes arrays and scala
 """
 
 import ctypes
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Signature = tuple["str | Signature", ...]
 """Types of arguments, such as ``("float32[3]", "int64", ("float32[1]", "bool"))``."""
 
-_waits: list[Callable[[], object]] = []
 _lock = threading.RLock()
+_log = logging.getLogger(__name__)
 
 
 def kernel(function: F) -> F:
@@ -45,11 +47,6 @@ class Inlined:
 def inlined(function: F) -> F:
     """Let kernels call a function."""
     return Inlined(function)  # type: ignore[return-value]
-
-
-def before_compiling(call: Callable[[], object]) -> None:
-    """Have ``call`` made once, when a kernel must be compiled and so the caller has to wait."""
-    _waits.append(call)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +117,7 @@ class Kernel:
         with _lock:
             code = store.load(self.name, signature)
             if code is None:
-                while _waits:
-                    _waits.pop()()
+                _say_once()
                 # Numba takes longer to import than most files to resample.
                 from upsample_cli.kernels.numba_code import machine_code
 
@@ -130,6 +126,11 @@ class Kernel:
             address = store.link(code)
         types = _c_types(signature)
         return ctypes.CFUNCTYPE(ctypes.c_int64 if self.returns_int else None, *types)(address)
+
+
+@cache
+def _say_once() -> None:
+    _log.info("compiling kernels for this machine, once; it takes a few seconds")
 
 
 def signature_of(arguments: Sequence[Any]) -> Signature:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from upsample_cli.kernels.compile import kernel
+from upsample_cli.kernels.compile import inlined, kernel
+
+KEPT, DOUBLED, GATHERED = range(3)
+"""How the values of a row come from those of another: as they are, each twice, or by taps."""
 
 
 @kernel
@@ -31,9 +34,7 @@ def doubled_rows(source: Any, picked: Any, target: Any) -> None:
     """
     for row in range(target.shape[0]):
         values, out = source[picked[row]], target[row]
-        for n in range(values.size):
-            out[2 * n] = values[n]
-            out[2 * n + 1] = values[n]
+        double_row(values, out)
 
 
 @kernel
@@ -42,9 +43,52 @@ def across_rows(source: Any, taps: Any, target: Any) -> None:
 
     source : (blocks, size_in, row); taps : int64 (size_out,); target : (blocks, size_out, row)
     """
-    blocks, size_out, length = target.shape
+    blocks, size_out, _ = target.shape
     for block in range(blocks):
         for o in range(size_out):
-            row, out = source[block, taps[o]], target[block, o]
-            for n in range(length):
-                out[n] = row[n]
+            copy_row(source[block, taps[o]], target[block, o])
+
+
+@kernel
+def planes(source: Any, planes: Any, rows: Any, values: Any, kind: Any, target: Any) -> None:
+    """Copy along all three axes at once: what repeats is copied from the target, in the cache.
+
+    source : (depth, height, values_in); planes, rows : int64, the taps of the target's
+    kind : one of the above; values : uint32 (values_out,), the taps within a row, if it needs them
+    target : (planes, rows, values_out)
+    """
+    for o in range(planes.size):
+        for y in range(rows.size):
+            out = target[o, y]
+            if o > 0 and planes[o] == planes[o - 1]:
+                copy_row(target[o - 1, y], out)
+            elif y > 0 and rows[y] == rows[y - 1]:
+                copy_row(target[o, y - 1], out)
+            elif kind == KEPT:
+                copy_row(source[planes[o], rows[y]], out)
+            elif kind == DOUBLED:
+                double_row(source[planes[o], rows[y]], out)
+            else:
+                gather_row(source[planes[o], rows[y]], values, out)
+
+
+@inlined
+def copy_row(row: Any, out: Any) -> None:
+    """Copy a row."""
+    for n in range(out.size):
+        out[n] = row[n]
+
+
+@inlined
+def double_row(row: Any, out: Any) -> None:
+    """Copy each value twice."""
+    for n in range(row.size):
+        out[2 * n] = row[n]
+        out[2 * n + 1] = row[n]
+
+
+@inlined
+def gather_row(row: Any, taps: Any, out: Any) -> None:
+    """Copy one value per tap."""
+    for n in range(out.size):
+        out[n] = row[taps[n]]

@@ -97,6 +97,21 @@ def folder() -> Path:
     return Path(chosen) / _environment()
 
 
+def can_be_written() -> bool:
+    """Whether kernels can be kept in the folder, which is made if it is not there."""
+    try:
+        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder()):
+            return True
+    except OSError:
+        return False
+
+
+def kept() -> int:
+    """Return how many kernels are in the folder."""
+    return sum(1 for _ in folder().glob("*.o"))
+
+
 def _path(name: str, signature: Any) -> Path:
     types = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
     return folder() / f"{name}-{types}.o"

@@ -15,7 +15,7 @@ from upsample_cli.passes.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.modes import Method
-from upsample_cli.sampling.rows import PhasePlan, RowPlan, plan_rows, plan_windows
+from upsample_cli.sampling.rows import PhasePlan, plan_rows, plan_windows
 
 Array = NDArray[Any]
 
@@ -94,13 +94,21 @@ class Copying(Arithmetic):
     def along(
         self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
     ) -> None:
-        rows = plan_rows(plan, source.shape[1] // channels, channels)
-        if isinstance(rows, RowPlan):
-            copying.along_rows(source, picked, rows.taps[:, 0], target)
-        elif channels == 1 and not rows.shifts.any():
+        kind, taps = self.within_rows(plan, source.shape[1] // channels, channels)
+        if kind == copying.DOUBLED:
             copying.doubled_rows(source, picked, target)
         else:
-            copying.along_rows(source, picked, rows.edges.taps[:, 0], target)
+            copying.along_rows(source, picked, taps, target)
+
+    def within_rows(self, plan: AxisPlan | None, size_in: int, channels: int) -> tuple[int, Array]:
+        """Return how ``kernels.copying`` passes rows by a plan, and the taps that it needs."""
+        if plan is None:
+            return copying.KEPT, np.empty(0, np.uint32)
+        rows = plan_rows(plan, size_in, channels)
+        if isinstance(rows, PhasePlan):
+            is_double = channels == 1 and rows.repeats
+            return copying.DOUBLED if is_double else copying.GATHERED, rows.edges.taps[:, 0]
+        return copying.GATHERED, rows.taps[:, 0]
 
     def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
         copying.across_rows(source, plan.taps[0], target)

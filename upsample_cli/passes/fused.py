@@ -1,32 +1,68 @@
-"""All passes of floats in memory by one kernel, plane by plane, so that none leaves the cache."""
+"""All axes of an item in memory by one kernel, so that nothing between them leaves the cache."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.kernels import separable
-from upsample_cli.passes.arithmetic import Floating, as_real
+from upsample_cli.kernels import copying, separable
+from upsample_cli.passes.arithmetic import Copying, Floating, as_real
 from upsample_cli.passes.resampler import LONG_ROW, Resampler
 from upsample_cli.passes.scratch import scratch
 
 Array = NDArray[Any]
 
 
-def can_fuse(resampler: Resampler, item: Array, target: Array) -> bool:
-    """Whether an item is a volume of which no value needs a conversion, and every axis a pass."""
-    if len(resampler.plans) != 3 or None in resampler.plans:
-        return False
-    arithmetic = resampler.arithmetic
-    is_converted = item.dtype != target.dtype or as_real(target).dtype != arithmetic.dtype
-    if not isinstance(arithmetic, Floating) or is_converted:
-        return False
+Strip = Callable[[Resampler, Array, Array, int, int], int]
+
+
+def fused(resampler: Resampler, item: Array, target: Array) -> Strip | None:
+    """Return what resamples an item into outputs [lo, hi) of its slowest axis; None if nothing can.
+
+    The function takes the resampler, the item (*shape_in, channels), the part of the target, lo
+    and hi. No value may need a conversion.
+    """
+    arithmetic, plans = resampler.arithmetic, resampler.plans
+    if item.dtype != target.dtype:
+        return None
+    if isinstance(arithmetic, Copying) and len(plans) > 1:
+        return _copied
+    is_sum = isinstance(arithmetic, Floating) and as_real(target).dtype == arithmetic.dtype
+    if not is_sum or len(plans) != 3 or None in plans:
+        return None
     channels = item.shape[-1] * arithmetic.lanes(item.dtype)
-    return channels < LONG_ROW <= channels * resampler.shape_out[-1]
+    return _summed if channels < LONG_ROW <= channels * resampler.shape_out[-1] else None
 
 
-def fused_strip(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> int:
-    """Resample a volume (*shape_in, channels) into the outputs [lo, hi) of its slowest axis."""
+def _copied(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> int:
+    arithmetic = resampler.arithmetic
+    assert isinstance(arithmetic, Copying)
+    source, output = arithmetic.load(item), target.view(arithmetic.dtype)
+    taps = [
+        np.arange(size) if plan is None else plan.taps[0]
+        for plan, size in zip(resampler.plans, resampler.shape_in, strict=True)
+    ]
+    taps[0] = taps[0][lo:hi]
+    if len(taps) == 2:  # an image is a volume of one plane
+        taps, source, output = (
+            [np.zeros(1, np.int64), *taps],
+            source[np.newaxis],
+            output[np.newaxis],
+        )
+    kind, within = arithmetic.within_rows(resampler.plans[-1], source.shape[2], source.shape[3])
+    copying.planes(
+        source.reshape(*source.shape[:2], -1),
+        np.ascontiguousarray(taps[0]),
+        np.ascontiguousarray(taps[1]),
+        within,
+        kind,
+        output.reshape(*output.shape[:2], -1),
+    )
+    return 0
+
+
+def _summed(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> int:
     arithmetic = resampler.arithmetic
     assert isinstance(arithmetic, Floating)
     outer, inner, along = resampler.plans

@@ -87,12 +87,16 @@ class Resampler:
 
 
 def apply_passes(
-    arithmetic: Arithmetic, work: Array, plans: Plans, destination: Array | None = None
+    arithmetic: Arithmetic,
+    work: Array,
+    plans: Plans,
+    destination: Array | None = None,
+    planes: Array | None = None,
 ) -> Array:
     """Return ``work`` (items, *spatial, channels) with every plan applied, x first.
 
     The last pass writes to ``destination`` if there is one; then that is what is returned. What is
-    returned otherwise is scratch.
+    returned otherwise is scratch. ``planes`` are those of the slowest axis that are wanted.
     """
     plans = list(plans)
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
@@ -102,14 +106,16 @@ def apply_passes(
         before, size_in, after = _around(work.shape, index)
         row = math.prod(after)
         is_long = row >= LONG_ROW
-        picked: Array = np.arange(math.prod(before), dtype=np.uint32)
+        picked = np.arange(math.prod(before), dtype=np.uint32).reshape(before)
+        if planes is not None:
+            work = work[:, planes] if is_long else work
+            picked, planes = picked[:, planes], None
         outer = plans[index - 1] if index else None
         if outer is not None and not is_long:
             # Rows that the next pass does not read need no pass along them.
             used, plans[index - 1] = outer.compacted(before[-1])
-            picked = picked.reshape(-1, before[-1])[:, used].reshape(-1)
-            before = (*before[:-1], len(used))
-        shape = (*before, plan.size_out, *after)
+            picked = picked[..., used]
+        shape = (*picked.shape, plan.size_out, *after)
         is_last = index == to_do[0] and destination is not None
         target = destination if is_last else scratch(f"pass {index}", shape, arithmetic.dtype)
         assert target is not None
@@ -117,10 +123,10 @@ def apply_passes(
             blocks = target.reshape(-1, plan.size_out, row)
             arithmetic.across(work.reshape(-1, size_in, row), plan, blocks)
         else:
-            rows = target.reshape(len(picked), -1)
-            arithmetic.along(work.reshape(-1, size_in * row), picked, plan, row, rows)
+            rows = target.reshape(picked.size, -1)
+            arithmetic.along(work.reshape(-1, size_in * row), picked.reshape(-1), plan, row, rows)
         work = target
-    return work
+    return work if planes is None else work[:, planes]
 
 
 def _around(shape: tuple[int, ...], index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:

@@ -167,7 +167,7 @@ def _passed(resampler: Resampler, chunk: Array, threads: int) -> Array:
     shape = (1, len(chunk), *resampler.shape_out[1:], chunk.shape[-1] * lanes)
     passed = np.empty(shape, resampler.arithmetic.dtype)
     tasks = [
-        partial(pass_planes, resampler, chunk[lo:hi], passed[:, lo:hi])
+        partial(pass_planes, resampler, chunk, np.arange(lo, hi), passed[:, lo:hi])
         for lo, hi in _shares(0, len(chunk), threads)
     ]
     run_all(tasks, threads)

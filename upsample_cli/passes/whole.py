@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from upsample_cli.passes.fused import can_fuse, fused_strip
+from upsample_cli.passes.fused import fused
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.window import Window, span
 from upsample_cli.threads import run_all
@@ -42,8 +42,8 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
     else:
         size = resampler.shape_out[0]
         slab = max(1, SLAB_BYTES * size // target[0].nbytes)
-        strips = min(threads * STRIPS_PER_THREAD, -(-item_bytes // LEAST_BYTES), size)
-        strips = 1 if threads == 1 else strips
+        tasks_wanted = threads * STRIPS_PER_THREAD if threads > 1 else 1
+        strips = min(-(-tasks_wanted // len(source)), -(-item_bytes // LEAST_BYTES), size)
         edges = [size * n // strips for n in range(strips + 1)]
         for item, out in zip(source, target, strict=True):
             for outputs in pairwise(edges):
@@ -57,11 +57,11 @@ def _strip(
     """Resample one item into the outputs [lo, hi) of its slowest axis, slab by slab."""
     begin, end = outputs
     slabs = [(lo, min(lo + slab, end)) for lo in range(begin, end, slab)]
+    if strip := fused(resampler, item, target):
+        return strip(resampler, item, target[begin:end], begin, end)
     outer, *inner = resampler.plans
     if outer is None or all(plan is None for plan in inner):
         return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
-    if can_fuse(resampler, item, target):
-        return fused_strip(resampler, item, target[begin:end], begin, end)
     window = Window(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
     misfits, filled = 0, 0
     for lo, hi in slabs:

@@ -53,8 +53,8 @@ class Window:
             # What crosses the end of the ring goes on at its start.
             slot = lo % self.capacity
             turn = min(hi, lo + self.capacity - slot)
-            chosen = _chosen(planes, self.used[lo:turn] - origin)
-            pass_planes(self.resampler, chosen, self.ring[:, slot : slot + turn - lo])
+            indices = self.used[lo:turn] - origin
+            pass_planes(self.resampler, planes, indices, self.ring[:, slot : slot + turn - lo])
             lo = turn
         return 0
 
@@ -72,20 +72,22 @@ class Window:
         return int(self.first[lo:hi].min()), int(self.last[lo:hi].max()) + 1
 
 
-def pass_planes(resampler: Resampler, planes: Array, target: Array) -> int:
-    """Pass planes (planes, *shape_in[1:], channels) along the faster axes into ``target``."""
+def pass_planes(
+    resampler: Resampler, planes: Array, indices: NDArray[np.int64], target: Array
+) -> int:
+    """Pass some of the planes (planes, *shape_in[1:], channels) along the faster axes.
+
+    indices : ascending (n,); target : (1, n, *shape_out[1:], channels)
+    """
     inner: Plans = [None, *resampler.plans[1:]]
-    work = resampler.arithmetic.load(planes[np.newaxis])
-    result = apply_passes(resampler.arithmetic, work, inner, target)
+    first = indices[0]
+    run = planes[np.newaxis, first : indices[-1] + 1]
+    wanted = None if len(indices) == run.shape[1] else indices - first
+    work = resampler.arithmetic.load(run)
+    result = apply_passes(resampler.arithmetic, work, inner, target, wanted)
     if result is not target:
         target[...] = result
     return 0
-
-
-def _chosen(planes: Array, indices: NDArray[np.int64]) -> Array:
-    first, count = int(indices[0]), len(indices)
-    is_run = int(indices[-1]) - first + 1 == count
-    return planes[first : first + count] if is_run else planes[indices]
 
 
 def span(resampler: Resampler, slabs: Sequence[tuple[int, int]]) -> int:

@@ -43,6 +43,7 @@ class PhasePlan:
     shifts : int64 (2, width), in values, not samples
     weights : (2, width, values_in)
     edges : the plan of the whole row, of which the outputs outside are needed
+    repeats : whether both outputs of every sample copy that sample
     """
 
     first: int
@@ -50,6 +51,7 @@ class PhasePlan:
     shifts: NDArray[np.int64]
     weights: NDArray[Any]
     edges: RowPlan
+    repeats: bool
 
 
 def plan_rows(plan: AxisPlan, size_in: int, channels: int) -> RowPlan | PhasePlan:
@@ -92,6 +94,7 @@ def _phases(plan: AxisPlan, size_in: int, rows: RowPlan) -> PhasePlan | None:
         np.ascontiguousarray(middle.T * rows.channels),
         np.repeat(weights, rows.channels, axis=2),
         rows,
+        repeats=plan.width == 1 and not offsets.any(),
     )
 
 

@@ -1,0 +1,26 @@
+"""``upsample-cli warmup``: compile the kernels ahead of the first file."""
+
+from upsample_cli.cli import console, options
+
+
+def warmup(quiet: options.Quiet = False, debug: options.Debug = False) -> None:
+    """Compile every kernel now, so that no later run has to; for images built once and run often.
+
+    The machine code is kept in the user's cache folder, or where the environment variable
+    UPSAMPLE_CLI_CACHE says. It is for this CPU and these versions alone.
+
+    Example: upsample-cli warmup
+    """
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.errors import FileError
+    from upsample_cli.kernels import store
+    from upsample_cli.warmup import tasks
+
+    if not store.can_be_written():
+        raise FileError(str(store.folder()), "cannot be written", f"set {store.FOLDER_VARIABLE}")
+    todo = list(tasks())
+    with console.progress(quiet, unit="kernel")(len(todo)) as done:
+        for task in todo:
+            task()
+            done(1)
+    console.summary(f"{store.kept()} compiled kernels are in {store.folder()}", quiet=quiet)
