@@ -190,7 +190,10 @@ KernelSize = Annotated[
 PoolStride = Annotated[
     str | None,
     typer.Option(
-        "--stride", metavar=PER_AXIS, help="Step; the kernel's size.", rich_help_panel=WINDOW
+        "--stride",
+        metavar=PER_AXIS,
+        help="From window to window; the kernel's size by default.",
+        rich_help_panel=WINDOW,
     ),
 ]
 Stride = Annotated[
@@ -198,20 +201,20 @@ Stride = Annotated[
     typer.Option(
         "--stride",
         metavar=PER_AXIS,
-        help="Step of the kernel, 1 for --weight; the factor by which --kernel enlarges.",
+        help="From stamp to stamp, default 1; the factor by which --kernel enlarges.",
         rich_help_panel=WINDOW,
     ),
 ]
 Padding = Annotated[
     str | None,
     typer.Option(
-        "--padding", metavar=PER_AXIS, help="PyTorch's padding; 0.", rich_help_panel=WINDOW
+        "--padding", metavar=PER_AXIS, help="PyTorch's padding; default 0.", rich_help_panel=WINDOW
     ),
 ]
 Dilation = Annotated[
     str | None,
     typer.Option(
-        "--dilation", metavar=PER_AXIS, help="Distance of the taps; 1.", rich_help_panel=WINDOW
+        "--dilation", metavar=PER_AXIS, help="From tap to tap; default 1.", rich_help_panel=WINDOW
     ),
 ]
 OutputPadding = Annotated[
@@ -219,7 +222,7 @@ OutputPadding = Annotated[
     typer.Option(
         "--output-padding",
         metavar=PER_AXIS,
-        help="Added to the size at the end of each axis; 0.",
+        help="Added to the size at the end of each axis; default 0.",
         rich_help_panel=WINDOW,
     ),
 ]
@@ -281,7 +284,10 @@ Bias = Annotated[
 Groups = Annotated[
     int | None,
     typer.Option(
-        "--groups", min=1, help="Groups of channels that do not mix; 1.", rich_help_panel=HOW
+        "--groups",
+        min=1,
+        help="Groups of channels that do not mix; default 1.",
+        rich_help_panel=HOW,
     ),
 ]
 RealDtype = Annotated[
