@@ -443,7 +443,7 @@ def other_scaling(folder):
     ("change", "words"),
     [
         (other_values, "its values have another checksum"),
-        (other_shape, "which is of a file of shape 3×4×4, not 3×4×3"),
+        (other_shape, "which is of a file of shape 4×4×3, not 3×4×3"),
         (other_dtype, "checksum|damaged"),
         (other_scaling, "checksum"),
     ],

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -100,19 +100,22 @@ class Plan:
     @property
     def before(self) -> str:
         """The input's shape, as people write it, and dtype."""
-        return f"{self._shape(self.stack.leading, self.stack.spatial)} {self.stack.dtype.name}"
+        shape = shown_shape(self.stack, self.stack.leading, self.stack.spatial)
+        return f"{shape} {self.stack.dtype.name}"
 
     @property
     def after(self) -> str:
         """The output's shape and dtype, likewise."""
-        return f"{self._shape(self.leading, self.sizes)} {self.dtype.name}"
+        return f"{shown_shape(self.stack, self.leading, self.sizes)} {self.dtype.name}"
 
-    def _shape(self, leading: tuple[int, ...], spatial: tuple[int, ...]) -> str:
-        # The channels of a pixel or a voxel are no axis of the file.
-        kind = self.stack.source.kind
-        has_channels = kind == "image" or (kind == "volume" and self.stack.channels > 1)
-        extra = leading[:-1] if has_channels else leading
-        return "×".join(str(n) for n in (*extra, *spatial)[::-1])
+
+def shown_shape(stack: Stack, leading: Sequence[int], spatial: Sequence[int]) -> str:
+    """Return a shape as people write it, x first, without the channels of a pixel or a voxel."""
+    has_channels = stack.source.kind == "image" or (
+        stack.source.kind == "volume" and stack.channels > 1
+    )
+    extra = leading[:-1] if has_channels else leading
+    return "×".join(str(n) for n in (*extra, *spatial)[::-1])
 
 
 def filled(formula: str, **values: int) -> str:

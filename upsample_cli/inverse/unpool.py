@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
-from upsample_cli.inverse.plan import FileRequest, Plan, destination, filled, write_results
+from upsample_cli.inverse.plan import (
+    FileRequest,
+    Plan,
+    destination,
+    filled,
+    shown_shape,
+    write_results,
+)
 from upsample_cli.inverse.record import BROKEN, Checksum, Record, RecordFile, record_name
 from upsample_cli.inverse.stack import Stack, per_axis, stack_of
 from upsample_cli.output import (
@@ -136,8 +143,9 @@ def _check_shape(stack: Stack, file: RecordFile) -> None:
     except ValueError as error:
         raise FileError(file.name, BROKEN, "pool again") from error
     if (*before, *pooled) != stack.shape:
-        shapes = ["×".join(map(str, shape)) for shape in ((*before, *pooled), stack.shape)]
-        problem += f"a file of shape {shapes[0]}, not {shapes[1]}"
+        recorded = shown_shape(stack, before, pooled)
+        given = shown_shape(stack, stack.leading, stack.spatial)
+        problem += f"a file of shape {recorded}, not {given}"
         raise FileError(stack.source.name, problem, remedy)
 
 
