@@ -1,7 +1,10 @@
 """Machine code that is kept: the same bits, whatever becomes of the folder."""
 
+import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from processes import environment, snapshot
 
 from upsample_cli import warmup
 from upsample_cli.kernels import separable, store
+from upsample_cli.kernels.compile import Kernel
 
 MESSAGE = "upsample-cli: compiling kernels for this machine, once; it takes a few seconds"
 
@@ -80,6 +84,98 @@ def test_a_folder_that_cannot_be_made_is_done_without(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_folder_that_cannot_be_written_is_done_without():
     assert sum_in_a_process("/proc/nowhere") == (EXPECTED, True)
+
+
+def test_no_home_is_no_folder(monkeypatch):
+    def no_home(*_a, **_k):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv(store.FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(store.platformdirs, "user_cache_dir", no_home)
+    assert store.folder() is None
+    assert store.load("separable.accumulate", ()) is None
+    store.save("separable.accumulate", (), b"code")
+    assert store.kept() == 0
+    assert not store.can_be_written()
+
+
+def test_code_of_another_kernel_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path))
+    store.save("a", ("float32[1]",), b"code")
+    assert store.load("a", ("float32[1]",)) == b"code"
+    (entry,) = objects(tmp_path)
+    for name, signature in [("a", ("float64[1]",)), ("b", ("float32[1]",))]:
+        store._path(name, signature).write_bytes(entry.read_bytes())
+        assert store.load(name, signature) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="who may write a file is POSIX's")
+def test_code_that_others_could_have_written_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path))
+    store.save("a", (), b"code")
+    (entry,) = objects(tmp_path)
+    assert entry.stat().st_mode & 0o444 == 0o444 & ~current_umask()
+    for path in (entry, entry.parent):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o002)
+        assert store.load("a", ()) is None
+        path.chmod(mode)
+    assert store.load("a", ()) == b"code"
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(entry).st_uid + 1)
+    assert (store.load("a", ()) is None) == (os.stat(entry).st_uid != 0)
+
+
+def current_umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def test_what_does_not_link_is_compiled_again(tmp_path, monkeypatch):
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path))
+    signature = ("float32[1]", "float32", "bool", "float32[1]")
+    store.save("separable.accumulate", signature, b"no object file")
+    assert sum_in_a_process(tmp_path) == (EXPECTED, True)
+    assert sum_in_a_process(tmp_path) == (EXPECTED, False)
+
+
+def test_what_a_killed_process_left_is_removed_later(tmp_path, monkeypatch):
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path))
+    store.save("a", (), b"code")
+    (entry,) = objects(tmp_path)
+    old, new = entry.with_name("old.tmp"), entry.with_name("new.tmp")
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    store.save("b", (), b"code")
+    assert not old.exists()
+    assert new.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_does_not_wait_for_its_parents_compiler():
+    code = """
+import os, threading
+from upsample_cli.kernels import compile, separable
+import numpy as np
+row = np.ones(4, np.float32)
+separable.accumulate(row, np.float32(1), True, row.copy())
+held, go = threading.Event(), threading.Event()
+def hold():
+    with compile._lock:
+        held.set(); go.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if os.fork() == 0:
+    row = row.astype(float)
+    separable.accumulate(row, row[0], True, row.copy())
+    os._exit(0)
+status = os.wait()[1]
+go.set()
+os._exit(status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=60)
+    assert done.returncode == 0
 
 
 def test_first_runs_at_once_leave_one_whole_entry(tmp_path):
@@ -157,6 +253,32 @@ def test_every_task_of_a_warmup_runs():
     for task in warmup.tasks():
         task()
     assert store.kept() >= 40
+
+
+def test_a_warmup_calls_every_kernel(monkeypatch):
+    called = set()
+    call = Kernel.__call__
+    monkeypatch.setattr(
+        Kernel, "__call__", lambda self, *a: called.add(self.name) or call(self, *a)
+    )
+    for task in warmup.tasks():
+        task()
+    folder = Path(store.__file__).parent
+    modules = [
+        importlib.import_module(f"upsample_cli.kernels.{p.stem}") for p in folder.glob("*.py")
+    ]
+    known = {value.name for m in modules for value in vars(m).values() if isinstance(value, Kernel)}
+    assert len(known) > 15
+    assert called >= known
+
+
+def test_a_cache_that_cannot_be_kept_is_named(cli, samples, tmp_path):
+    (tmp_path / "file").touch()
+    env = environment(UPSAMPLE_CLI_CACHE=str(tmp_path / "file"))
+    done = cli("resample", samples / "logo.png", tmp_path / "o.png", "-x2", "-mnearest", env=env)
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("upsample-cli: compiling kernels, which takes a few seconds and cannot")
+    assert first.endswith("set UPSAMPLE_CLI_CACHE")
 
 
 def test_warmup_tells_where_the_kernels_are(cli):

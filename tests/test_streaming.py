@@ -160,14 +160,14 @@ def test_memory_does_not_grow_with_depth(monkeypatch, method, window):
 
 def test_window_bytes_is_what_the_window_takes(monkeypatch):
     taken = []
-    window = streaming.Window
-    monkeypatch.setattr(streaming, "Window", lambda *a: taken.append(window(*a)) or taken[-1])
+    ring = streaming.PlaneRing
+    monkeypatch.setattr(streaming, "PlaneRing", lambda *a: taken.append(ring(*a)) or taken[-1])
     for dtype in ("float32", "complex64", "uint8", "float64"):
         item = naive.pseudo_random((*SHAPE, 2), "float32", 6).astype(dtype)
         resampler = make(("cubic", False, False), (34, 10, 12), dtype)
         taken.clear()
         list(stream_item(resampler, Planes(item, 3), 1, 4))
-        assert [window.ring.nbytes for window in taken] == [window_bytes(resampler, 2, 3)]
+        assert [ring.slots.nbytes for ring in taken] == [window_bytes(resampler, 2, 3)]
 
 
 def test_copied_axis_needs_no_window():

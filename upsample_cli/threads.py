@@ -21,8 +21,9 @@ def available_threads() -> int:
 
 
 def run_all(tasks: Sequence[Callable[[], R]], threads: int) -> list[R]:
-    """Run independent tasks on up to ``threads`` threads; the first error is raised.
+    """Run independent tasks on up to ``threads`` threads.
 
+    The first error is raised; tasks that have begun by then go on, and what they fill is lost.
     The threads are kept for the next call. Tasks must not call this function themselves.
     """
     if threads <= 1 or len(tasks) <= 1:

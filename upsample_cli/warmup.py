@@ -19,7 +19,7 @@ from upsample_cli.sampling.target import axis_from_scale
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, "float16", "float32", "float64", "complex64", "complex128")
 METHODS = (Method(MODES["nearest-exact"]), Method(MODES["linear"]), Method(MODES["cubic"]))
-FUSED_SIZE = 48
+FUSED_SIZE = 80
 """The side of a volume that is large enough for strips on threads."""
 
 
@@ -28,11 +28,13 @@ def tasks() -> Iterator[Callable[[], object]]:
     for dtype, method, scale in product(DTYPES, METHODS, (2, 0.4)):
         yield partial(_resample, dtype, method, scale)
     for dtype in ("float32", "float64"):
-        yield partial(_resample_volume, dtype)
+        yield partial(_resample_volume, dtype, "linear")
         yield partial(_sum_planes, dtype)
         image = np.ones((1, 1, 4, 4), dtype)
         yield partial(conv_transpose2d, image, image[:, :, :2, :2], stride=2)
         yield from (partial(_store, dtype, integer) for integer in INTEGERS)
+    for dtype in ("uint8", "uint16", "uint32", "uint64"):
+        yield partial(_resample_volume, dtype, "nearest-exact")
     for dtype in DTYPES[:-2]:
         yield partial(_pool_and_back, np.ones((1, 4, 4), dtype))
     yield partial(_png_and_back, np.ones((4, 4, 3), np.uint8), 8)
@@ -48,8 +50,8 @@ def _resample(dtype: str, method: Method, scale: float) -> None:
         resample_array(resampler, source, target, 1)
 
 
-def _resample_volume(dtype: str) -> None:
-    method = Method(MODES["linear"])
+def _resample_volume(dtype: str, mode: str) -> None:
+    method = Method(MODES[mode])
     axes = [axis_from_scale(FUSED_SIZE, 2, method, recompute=False)] * 3
     resampler = Resampler(axes, method, dtype)
     target = np.empty((1, *resampler.shape_out, 1), dtype)

@@ -1,6 +1,6 @@
 """The live comparisons with PyTorch: collected by their paths alone, and summed up in a table."""
 
-collect_ignore = ["compare_live.py", "compare_inverse_live.py"]
+collect_ignore = ["compare_live.py", "compare_inverse_live.py", "time_inverse.py"]
 
 HEADER = ("mode", "dtype", "dims", "antialias", "comparisons", "same bits", "largest difference")
 

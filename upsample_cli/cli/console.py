@@ -26,7 +26,8 @@ def set_up(*, quiet: bool, debug: bool) -> None:
     global show_tracebacks
     show_tracebacks = debug
     log = logging.getLogger("upsample_cli")
-    log.addHandler(_LogLines())
+    if not log.handlers:
+        log.addHandler(_LogLines())
     log.setLevel(logging.WARNING if quiet else logging.INFO)
 
 

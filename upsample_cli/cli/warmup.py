@@ -17,7 +17,8 @@ def warmup(quiet: options.Quiet = False, debug: options.Debug = False) -> None:
     from upsample_cli.warmup import tasks
 
     if not store.can_be_written():
-        raise FileError(str(store.folder()), "cannot be written", f"set {store.FOLDER_VARIABLE}")
+        place = store.folder() or "the cache folder"
+        raise FileError(str(place), "cannot be written", f"set {store.FOLDER_VARIABLE}")
     todo = list(tasks())
     with console.progress(quiet, unit="kernel")(len(todo)) as done:
         for task in todo:

@@ -7,6 +7,7 @@ than a small file. A kernel's author sees a function that takes arrays and scala
 
 import ctypes
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from upsample_cli.kernels import store
+from upsample_cli.kernels import linking, store
 
 F = TypeVar("F", bound=Callable[..., Any])
 Signature = tuple["str | Signature", ...]
 """Types of arguments, such as ``("float32[3]", "int64", ("float32[1]", "bool"))``."""
 
 _lock = threading.RLock()
+_PYTHON_TYPES = {bool: "bool", int: "int64", float: "float64"}
 _log = logging.getLogger(__name__)
 
 
@@ -115,22 +117,46 @@ class Kernel:
     def prepare(self, signature: Signature) -> Callable[..., Any]:
         """Return the machine code for a signature, from the store if it is there."""
         with _lock:
-            code = store.load(self.name, signature)
-            if code is None:
-                _say_once()
-                # Numba takes longer to import than most files to resample.
-                from upsample_cli.kernels.numba_code import machine_code
-
-                code = machine_code(self.function, signature, returns_int=self.returns_int)
-                store.save(self.name, signature, code)
-            address = store.link(code)
+            address = self._stored(signature) or self._compiled(signature)
         types = _c_types(signature)
         return ctypes.CFUNCTYPE(ctypes.c_int64 if self.returns_int else None, *types)(address)
+
+    def _stored(self, signature: Signature) -> int | None:
+        code = store.load(self.name, signature)
+        try:
+            return None if code is None else linking.link(code)
+        except RuntimeError:
+            return None
+
+    def _compiled(self, signature: Signature) -> int:
+        _say_once()
+        # Numba takes longer to import than most files to resample.
+        from upsample_cli.kernels.numba_code import machine_code
+
+        code = machine_code(self.function, signature, returns_int=self.returns_int)
+        store.save(self.name, signature, code)
+        return linking.link(code)
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # the thread that holds the lock is not in the child
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @cache
 def _say_once() -> None:
-    _log.info("compiling kernels for this machine, once; it takes a few seconds")
+    if store.can_be_written():
+        _log.info("compiling kernels for this machine, once; it takes a few seconds")
+    else:
+        _log.info(
+            "compiling kernels, which takes a few seconds and cannot be kept in %s; set %s",
+            store.folder() or "a home folder",
+            store.FOLDER_VARIABLE,
+        )
 
 
 def signature_of(arguments: Sequence[Any]) -> Signature:
@@ -153,7 +179,8 @@ def _type_of(argument: Any) -> "str | Signature":
     if isinstance(argument, tuple):
         return signature_of(argument)
     if not isinstance(argument, np.ndarray):
-        return np.result_type(argument).name
+        python_type = _PYTHON_TYPES.get(type(argument))
+        return python_type or np.result_type(argument).name
     if not argument.dtype.isnative:
         raise TypeError(f"kernels take arrays of native byte order, not {argument.dtype}")
     return f"{argument.dtype.name}[{argument.ndim}]"

@@ -64,11 +64,11 @@ def along_windows(
     padded: Any,
     target: Any,
 ) -> None:
-    """Do the same for consecutive taps of 1, 3 or 4 channels, by ``lanes``.
+    """Weigh consecutive taps of 1, 3 or 4 channels within each row, by ``lanes``.
 
     first : int64 (size_out,), the value at which each output's window begins
     weights : int32 (size_out, taps), as ``lanes`` takes them
-    padded : scratch, uint8 (4, values_in + 16 * 4 + …), room for a row and the windows' overhang
+    padded : scratch, uint8 (4, values_in + overhang), as ``sampling.rows.WindowPlan`` says
     """
     rows = target.shape[0]
     step = 4 if channels == 1 else 1
@@ -117,7 +117,7 @@ def doubled_rows(
     phases: Any,
     target: Any,
 ) -> None:
-    """Do the same for twice as many samples, as ``sampling.rows.PhasePlan`` says: no gather.
+    """Weigh values within each row, twice as many as there are, as ``PhasePlan`` says: no gather.
 
     sums : scratch, int32 (values_in,); phases : scratch, uint8 (2, values_in)
     """

@@ -12,16 +12,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from upsample_cli.kernels import store
+from upsample_cli.kernels import linking
 from upsample_cli.kernels.compile import Inlined, Primitive, Signature
 
 
 def machine_code(function: Callable[..., Any], signature: Signature, *, returns_int: bool) -> bytes:
-    """Compile a function of module-level names for a signature, as ``store.link`` takes it."""
+    """Compile a function of module-level names for a signature, as ``linking.link`` takes it."""
     returns = types.int64 if returns_int else types.void
     c_signature = returns(*map(_numba_type, signature))
     compiled = numba.cfunc(c_signature, error_model="numpy")(_for_numba(function))
-    return store.object_of(compiled.inspect_llvm(), compiled.native_name)
+    return linking.object_of(compiled.inspect_llvm(), compiled.native_name)
 
 
 def _numba_type(name: str | Signature) -> Any:
@@ -34,7 +34,7 @@ def _numba_type(name: str | Signature) -> Any:
 
 @cache
 def _for_numba(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose globals are what Numba knows in place of what this module made."""
+    """Return a function whose globals are what Numba knows in place of what `compile` made."""
     known = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = known.get(name)

@@ -6,8 +6,7 @@ float32 or float64, and every target is written in full.
 
 Along rows: source (all rows, values_in); picked : uint32 (rows,), which of them are passed;
 plan : (taps, weights, counts, is_full) and doubling : (channels, first, last, shifts, weights,
-phases), as in ``sampling.rows``, where phases is scratch (2, values_in) and nothing is doubled if
-last is first; target (rows, values_out).
+phases), as in ``sampling.rows``, where phases is scratch (2, values_in); target (rows, values_out).
 
 Across rows: source (blocks, size_in, row); plan : (taps, weights, counts), as in
 ``sampling.axis.AxisPlan``; target (blocks, size_out, row).
@@ -23,9 +22,15 @@ BLOCK = 2048
 
 
 @kernel
-def along_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+def along_rows(source: Any, picked: Any, plan: Any, target: Any) -> None:
     """Weigh values within each row."""
-    pass_rows(source, picked, plan, doubling, target)
+    gather_rows(source, picked, plan, target)
+
+
+@kernel
+def doubled_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+    """Weigh values within each row, twice as many as there are."""
+    double_rows(source, picked, plan, doubling, target)
 
 
 @kernel
@@ -56,7 +61,7 @@ def planes(
 
     source : (planes, rows, values_in); used : uint32, which planes are read, from the first on
     picked : uint32, which rows of a plane are read
-    along, doubling : the plans along rows
+    along, doubling : the plans along rows; nothing is doubled where last is first
     inner, outer : the plans across rows and across planes, among those that are picked and used
     passed : scratch (picked, values_out); ring : scratch (rows_out, room, values_out), with room
         for the planes that one output reads
@@ -71,21 +76,15 @@ def planes(
             last = max(last, taps[k, o])
         while done <= last:
             slot = done % room
-            pass_rows(source[used[done]], picked, along, doubling, passed)
+            if doubling[1] < doubling[2]:
+                double_rows(source[used[done]], picked, along, doubling, passed)
+            else:
+                gather_rows(source[used[done]], picked, along, passed)
             for row in range(rows_out):
                 weigh_row(passed, inner, row, ring[row, slot])
             done += 1
         for row in range(rows_out):
             weigh_row(ring[row], outer, o, target[o, row])
-
-
-@inlined
-def pass_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
-    """Weigh values within each row, in the way that is fastest for the plan."""
-    if doubling[1] < doubling[2]:
-        double_rows(source, picked, plan, doubling, target)
-    else:
-        gather_rows(source, picked, plan, target)
 
 
 @inlined

@@ -1,16 +1,17 @@
 """Machine code on disk: what Numba compiled once, later processes load without Numba.
 
-Each kernel and signature is one object file in the user's cache folder, behind its checksum. The
-folder's name is a digest of everything that the code depends on. A folder that cannot be read or
-written, and a file that is not what was saved, are as if there were none.
+Each kernel and signature is one object file in the user's cache folder, behind a checksum. The
+folder's name is a digest of everything that the code depends on. A folder that is not there or
+cannot be read or written, and a file that is not what was saved for its kernel, are as if there
+were none.
 """
 
-import ctypes
 import hashlib
 import importlib.util
 import os
+import secrets
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -24,97 +25,97 @@ import platformdirs
 FOLDER_VARIABLE = "UPSAMPLE_CLI_CACHE"
 """The environment variable that names another folder than the user's cache folder."""
 
-ENTRY = "kernel"
-"""The symbol that every object file exports."""
-
-STAND_INS = {
-    # Kernels' arrays have no owner, and nothing is what a null pointer's memory takes to be freed.
-    "NRT_incref": ctypes.pythonapi.PyMem_RawFree,
-    "NRT_decref": ctypes.pythonapi.PyMem_RawFree,
-    # Called by no kernel that neither allocates nor raises.
-    "NRT_MemInfo_call_dtor": ctypes.pythonapi.Py_FatalError,
-    "numba_gil_ensure": ctypes.pythonapi.Py_FatalError,
-    "numba_gil_release": ctypes.pythonapi.Py_FatalError,
-}
-"""The functions of Numba's runtime that object files name, and what they get instead."""
-
 CHECKSUM_BYTES = hashlib.sha256().digest_size
-
-_linked: list[Any] = []
+TEMPORARY_SUFFIX = ".tmp"
+ABANDONED_SECONDS = 3600
+"""A temporary file of this age belongs to a process that was killed."""
+WRITABLE_BY_ALL = 0o002
 
 
 def load(name: str, signature: Any) -> bytes | None:
     """Return the object file of a kernel, or None if it must be compiled."""
+    path = _path(name, signature)
+    if path is None:
+        return None
     try:
-        content = _path(name, signature).read_bytes()
+        content = path.read_bytes() if _is_trusted(path) else b""
     except OSError:
         return None
     checksum, code = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
-    return code if hashlib.sha256(code).digest() == checksum else None
+    return code if _checksum(name, signature, code) == checksum else None
 
 
 def save(name: str, signature: Any, code: bytes) -> None:
     """Keep an object file for later processes, if the folder can be written."""
     path = _path(name, signature)
+    if path is None:
+        return
+    temporary = path.with_name(f"{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path.parent)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(code).digest() + code)
+            temporary.write_bytes(_checksum(name, signature, code) + code)
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
 
 
-def object_of(llvm_ir: str, function_name: str) -> bytes:
-    """Turn optimised LLVM code into an object file for this CPU, which exports the function."""
-    module = llvm.parse_assembly(llvm_ir)
-    module.get_function(function_name).name = ENTRY
-    return bytes(_machine().emit_object(module))
-
-
-def link(code: bytes) -> int:
-    """Load an object file into this process and return the address of its function.
-
-    Raises
-    ------
-    RuntimeError
-        If it needs a symbol that there is not.
-    """
-    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    for symbol, stand_in in STAND_INS.items():
-        builder.import_symbol(symbol, ctypes.cast(stand_in, ctypes.c_void_p).value or 0)
-    library = builder.export_symbol(ENTRY).link(_jit(), f"{ENTRY}-{len(_linked)}")
-    _linked.append(library)
-    return int(library[ENTRY])
-
-
-def folder() -> Path:
-    """Return the folder of this machine's object files, which may not exist yet."""
-    chosen = os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_dir("upsample-cli", False)
-    return Path(chosen) / _environment()
+def folder() -> Path | None:
+    """Return the folder of this machine, which may not exist yet, or None without a home."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    try:
+        base = Path(chosen or platformdirs.user_cache_dir("upsample-cli", appauthor=False))
+    except RuntimeError:
+        return None
+    return base / _environment()
 
 
 def can_be_written() -> bool:
     """Whether kernels can be kept in the folder, which is made if it is not there."""
+    place = folder()
+    if place is None:
+        return False
+    trial = place / f"{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     try:
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder()):
-            return True
+        place.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
     except OSError:
         return False
+    return True
 
 
 def kept() -> int:
     """Return how many kernels are in the folder."""
-    return sum(1 for _ in folder().glob("*.o"))
+    place = folder()
+    return 0 if place is None else sum(1 for _ in place.glob("*.o"))
 
 
-def _path(name: str, signature: Any) -> Path:
+def _path(name: str, signature: Any) -> Path | None:
+    place = folder()
     types = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-    return folder() / f"{name}-{types}.o"
+    return None if place is None else place / f"{name}-{types}.o"
+
+
+def _checksum(name: str, signature: Any, code: bytes) -> bytes:
+    return hashlib.sha256(repr((name, signature)).encode() + code).digest()
+
+
+def _is_trusted(path: Path) -> bool:
+    """Whether only this user, or the one who set up the machine, could have written a file."""
+    if not hasattr(os, "getuid"):
+        return True
+    facts = [path.stat(), path.parent.stat()]
+    return all(f.st_uid in (os.getuid(), 0) and not f.st_mode & WRITABLE_BY_ALL for f in facts)
+
+
+def _remove_abandoned(place: Path) -> None:
+    for left in place.glob(f"*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                left.unlink()
 
 
 @cache
@@ -126,7 +127,8 @@ def _environment() -> str:
 
 
 def _dependencies() -> Iterator[bytes]:
-    yield repr((sys.version_info, llvmlite.__version__, _version_of_numba())).encode()
+    versions = _installed("numba"), _installed("upsample_cli"), llvmlite.__version__
+    yield repr((sys.version_info, versions)).encode()
     yield llvm.get_process_triple().encode()
     yield llvm.get_host_cpu_name().encode()
     yield llvm.get_host_cpu_features().flatten().encode()
@@ -135,29 +137,9 @@ def _dependencies() -> Iterator[bytes]:
         yield source.read_bytes()
 
 
-def _version_of_numba() -> tuple[list[str], int]:
-    """Tell Numba's version without importing it, nor what reads versions, which takes longer."""
-    spec = importlib.util.find_spec("numba")
+def _installed(package: str) -> list[str]:
+    """Tell a package's version without importing it, or what reads versions, which is slow."""
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        return [], 0
-    package = Path(spec.origin)
-    installed = sorted(path.name for path in package.parents[1].glob("numba-*"))
-    return installed, package.stat().st_mtime_ns
-
-
-@cache
-def _machine() -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=3,
-        reloc="pic",
-        codemodel="jitdefault",
-    )
-
-
-@cache
-def _jit() -> Any:
-    return llvm.create_lljit_compiler(_machine())
+        return []
+    return sorted(path.name for path in Path(spec.origin).parents[1].glob(f"{package}-*"))

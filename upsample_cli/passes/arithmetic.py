@@ -150,7 +150,10 @@ class Floating(Arithmetic):
         self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
     ) -> None:
         rows, doubling = self.rows(plan, source.shape[1], channels)
-        separable.along_rows(source, picked, rows, doubling, target)
+        if doubling[1] < doubling[2]:
+            separable.doubled_rows(source, picked, rows, doubling, target)
+        else:
+            separable.along_rows(source, picked, rows, target)
 
     def rows(
         self, plan: AxisPlan, values_in: int, channels: int

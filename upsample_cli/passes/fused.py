@@ -12,9 +12,7 @@ from upsample_cli.passes.resampler import LONG_ROW, Resampler
 from upsample_cli.passes.scratch import scratch
 
 Array = NDArray[Any]
-
-
-Strip = Callable[[Resampler, Array, Array, int, int], int]
+Strip = Callable[[Resampler, Array, Array, int, int], None]
 
 
 def fused(resampler: Resampler, item: Array, target: Array) -> Strip | None:
@@ -35,34 +33,31 @@ def fused(resampler: Resampler, item: Array, target: Array) -> Strip | None:
     return _summed if channels < LONG_ROW <= channels * resampler.shape_out[-1] else None
 
 
-def _copied(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> int:
+def _copied(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:
     arithmetic = resampler.arithmetic
     assert isinstance(arithmetic, Copying)
     source, output = arithmetic.load(item), target.view(arithmetic.dtype)
-    taps = [
+    outer, *rest = [
         np.arange(size) if plan is None else plan.taps[0]
         for plan, size in zip(resampler.plans, resampler.shape_in, strict=True)
     ]
-    taps[0] = taps[0][lo:hi]
-    if len(taps) == 2:  # an image is a volume of one plane
-        taps, source, output = (
-            [np.zeros(1, np.int64), *taps],
-            source[np.newaxis],
-            output[np.newaxis],
-        )
-    kind, within = arithmetic.within_rows(resampler.plans[-1], source.shape[2], source.shape[3])
+    if len(rest) == 1:  # an image is a volume of one plane
+        source, output = source[np.newaxis], output[np.newaxis]
+        planes, rows = np.zeros(1, np.int64), outer[lo:hi]
+    else:
+        planes, rows = outer[lo:hi], rest[0]
+    kind, values = arithmetic.within_rows(resampler.plans[-1], source.shape[2], source.shape[3])
     copying.planes(
         source.reshape(*source.shape[:2], -1),
-        np.ascontiguousarray(taps[0]),
-        np.ascontiguousarray(taps[1]),
-        within,
+        planes,
+        rows,
+        values,
         kind,
         output.reshape(*output.shape[:2], -1),
     )
-    return 0
 
 
-def _summed(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> int:
+def _summed(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:
     arithmetic = resampler.arithmetic
     assert isinstance(arithmetic, Floating)
     outer, inner, along = resampler.plans
@@ -90,4 +85,3 @@ def _summed(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) 
         scratch("ring", (output.shape[1], room, output.shape[2]), arithmetic.dtype),
         output,
     )
-    return 0

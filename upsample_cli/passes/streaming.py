@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from upsample_cli.kernels.separable import accumulate
 from upsample_cli.passes.arithmetic import Floating
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.window import Window, pass_planes
+from upsample_cli.passes.ring import PlaneRing, pass_planes
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.threads import run_all
 
@@ -97,35 +97,35 @@ def _windowed(
     threads: int,
     slab_planes: int,
 ) -> Iterator[tuple[Array, int]]:
-    window: Window | None = None
+    ring: PlaneRing | None = None
     arrived, filled, done = 0, 0, 0
     for chunk in chunks:
-        if window is None:
-            window = Window(resampler, chunk.shape[-1], len(chunk) + _reach(outer))
-        ready = int(np.searchsorted(window.used, arrived + len(chunk)))
+        if ring is None:
+            ring = PlaneRing(resampler, chunk.shape[-1], len(chunk) + _reach(outer))
+        ready = int(np.searchsorted(ring.used, arrived + len(chunk)))
         run_all(
             [
-                partial(window.fill, chunk, arrived, *share)
+                partial(ring.fill, chunk, arrived, *share)
                 for share in _shares(filled, ready, threads)
             ],
             threads,
         )
         arrived, filled = arrived + len(chunk), ready
-        last_done = int(np.searchsorted(window.last, filled))
+        last_done = int(np.searchsorted(ring.last, filled))
         while done < last_done:
             hi = min(done + slab_planes, last_done)
-            yield _outer_slab(window, (done, hi), chunk.shape[-1], threads)
+            yield _outer_slab(ring, (done, hi), chunk.shape[-1], threads)
             done = hi
 
 
 def _outer_slab(
-    window: Window, outputs: tuple[int, int], channels: int, threads: int
+    ring: PlaneRing, outputs: tuple[int, int], channels: int, threads: int
 ) -> tuple[Array, int]:
     begin, end = outputs
-    resampler = window.resampler
+    resampler = ring.resampler
     slab = np.empty((end - begin, *resampler.shape_out[1:], channels), resampler.dtype_out)
     tasks = [
-        partial(window.slab, lo, hi, slab[lo - begin : hi - begin])
+        partial(ring.slab, lo, hi, slab[lo - begin : hi - begin])
         for lo, hi in _shares(begin, end, threads)
     ]
     return slab, sum(run_all(tasks, threads))
@@ -156,9 +156,8 @@ def _summed(
         arrived += len(chunk)
 
 
-def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, total: Array) -> int:
+def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, total: Array) -> None:
     accumulate(plane.reshape(-1), outer.weights[k, o], k == 0, total.reshape(-1))
-    return 0
 
 
 def _passed(resampler: Resampler, chunk: Array, threads: int) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from upsample_cli.passes.fused import fused
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.window import Window, span
+from upsample_cli.passes.ring import PlaneRing, span
 from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
@@ -58,15 +58,16 @@ def _strip(
     begin, end = outputs
     slabs = [(lo, min(lo + slab, end)) for lo in range(begin, end, slab)]
     if strip := fused(resampler, item, target):
-        return strip(resampler, item, target[begin:end], begin, end)
+        strip(resampler, item, target[begin:end], begin, end)
+        return 0
     outer, *inner = resampler.plans
     if outer is None or all(plan is None for plan in inner):
         return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
-    window = Window(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
+    ring = PlaneRing(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
     misfits, filled = 0, 0
     for lo, hi in slabs:
-        first, last = window.needed(lo, hi)
-        window.fill(item, 0, max(first, filled), last)
+        first, last = ring.needed(lo, hi)
+        ring.fill(item, 0, max(first, filled), last)
         filled = max(last, filled)
-        misfits += window.slab(lo, hi, target[lo:hi])
+        misfits += ring.slab(lo, hi, target[lo:hi])
     return misfits

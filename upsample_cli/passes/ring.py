@@ -12,7 +12,7 @@ from upsample_cli.passes.scratch import scratch
 Array = NDArray[Any]
 
 
-class Window:
+class PlaneRing:
     """The planes that outputs need, in a ring: plane j lies at slot j % capacity.
 
     Planes are counted among those that any output reads, as in ``used``; the rest is never passed.
@@ -26,7 +26,7 @@ class Window:
     capacity
         How many planes there is room for: at least what any slab that will be asked for spans.
     is_own
-        Whether one thread alone uses it; then its memory is kept for that thread's next window.
+        Whether one thread alone uses it; then its memory is kept for that thread's next ring.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Window:
         self.plan = plan.wrapped(capacity)
         lanes = resampler.arithmetic.lanes(resampler.dtype_in)
         shape = (1, capacity, *resampler.shape_out[1:], channels * lanes)
-        allocate = (lambda *a: scratch("window", *a)) if is_own else np.empty
-        self.ring: Array = allocate(shape, resampler.arithmetic.dtype)
+        allocate = (lambda *a: scratch("ring", *a)) if is_own else np.empty
+        self.slots: Array = allocate(shape, resampler.arithmetic.dtype)
 
-    def fill(self, planes: Array, origin: int, lo: int, hi: int) -> int:
+    def fill(self, planes: Array, origin: int, lo: int, hi: int) -> None:
         """Pass the used planes [lo, hi) along the faster axes.
 
         planes : (planes, *shape_in[1:], channels), of which the first is input plane ``origin``
@@ -54,9 +54,8 @@ class Window:
             slot = lo % self.capacity
             turn = min(hi, lo + self.capacity - slot)
             indices = self.used[lo:turn] - origin
-            pass_planes(self.resampler, planes, indices, self.ring[:, slot : slot + turn - lo])
+            pass_planes(self.resampler, planes, indices, self.slots[:, slot : slot + turn - lo])
             lo = turn
-        return 0
 
     def slab(self, lo: int, hi: int, target: Array) -> int:
         """Weigh the planes into outputs [lo, hi); return how many values did not fit.
@@ -65,7 +64,7 @@ class Window:
         """
         rest: Plans = [None] * (len(self.resampler.plans) - 1)
         plans = [self.plan.part(lo, hi), *rest]
-        return self.resampler.run_loaded(self.ring, plans, target[np.newaxis])
+        return self.resampler.run_loaded(self.slots, plans, target[np.newaxis])
 
     def needed(self, lo: int, hi: int) -> tuple[int, int]:
         """Return the used planes [first, last) that outputs [lo, hi) read."""
@@ -74,7 +73,7 @@ class Window:
 
 def pass_planes(
     resampler: Resampler, planes: Array, indices: NDArray[np.int64], target: Array
-) -> int:
+) -> None:
     """Pass some of the planes (planes, *shape_in[1:], channels) along the faster axes.
 
     indices : ascending (n,); target : (1, n, *shape_out[1:], channels)
@@ -87,7 +86,6 @@ def pass_planes(
     result = apply_passes(resampler.arithmetic, work, inner, target, wanted)
     if result is not target:
         target[...] = result
-    return 0
 
 
 def span(resampler: Resampler, slabs: Sequence[tuple[int, int]]) -> int:
