@@ -2,6 +2,7 @@
 
 An item is an array of shape (*spatial, channels), the slowest axis first. Axes are passed from
 the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is not passed.
+Labels are elected over all axes at once.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, Labelling, Separable, choose_arithmetic
 from upsample_cli.passes.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
@@ -54,6 +55,19 @@ class Resampler:
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
+        self.is_separable = isinstance(self.arithmetic, Separable)
+        self.plane_in_window = (self.shape_out if self.is_separable else self.shape_in)[1:]
+        """The shape of planes that wait for the slowest axis."""
+
+    @property
+    def plans_of_planes(self) -> Plans:
+        """The plans by which a plane is passed alone, before the slowest axis."""
+        return [None, *(self.plans[1:] if self.is_separable else [None] * len(self.plans[1:]))]
+
+    @property
+    def plans_of_window(self) -> Plans:
+        """The plans by which planes are passed that `plans_of_planes` have passed."""
+        return [self.plans[0], *([None] * len(self.plans[1:]) if self.is_separable else self.plans[1:])]
 
     def items(self, source: Array, target: Array) -> int:
         """Resample whole items: ``source`` (items, *shape_in, channels) into ``target``.
@@ -100,6 +114,9 @@ def apply_passes(
     """
     plans = list(plans)
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
+    if to_do and isinstance(arithmetic, Labelling):
+        return _elected(arithmetic, work, plans, destination)
+    assert not to_do or isinstance(arithmetic, Separable)
     for index in reversed(to_do):
         plan = plans[index]
         assert plan is not None
@@ -127,6 +144,19 @@ def apply_passes(
             arithmetic.along(work.reshape(-1, size_in * row), picked.reshape(-1), plan, row, rows)
         work = target
     return work if planes is None else work[:, planes]
+
+
+def _elected(
+    arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None
+) -> Array:
+    sizes = [
+        size if plan is None else plan.size_out
+        for plan, size in zip(plans, work.shape[1:-1], strict=True)
+    ]
+    shape = (len(work), *sizes, work.shape[-1])
+    target = scratch("elected", shape, arithmetic.dtype) if destination is None else destination
+    arithmetic.vote(work, plans, target)
+    return target
 
 
 def _around(shape: tuple[int, ...], index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
