@@ -16,58 +16,66 @@ HASH = np.uint64(0x9E3779B97F4A7C15)
 HASH_SHIFT = np.uint64(32)
 
 
+MIXED, CHANGES = 1, 2
+"""Marks of a place in a row: the rows that are read differ there; the next label is another."""
+
+
 @kernel
 def vote(
     source: Any,
     outer: Any,
     inner: Any,
     along: Any,
+    readers: Any,
     sign: Any,
-    places: Any,
-    shares: Any,
-    is_mixed: Any,
+    rows: Any,
+    marks: Any,
     ballot: Any,
-    sums: Any,
     target: Any,
 ) -> None:
     """Elect a label for each output among the taps of all axes, of which tap 0 is the nearest.
 
     source : (items, planes, rows, values_in)
     outer, inner : (taps, weights, counts) across planes and rows, as in ``sampling.axis``
-    along : (taps, weights, counts) along rows, as in ``sampling.rows``
+    along : (taps, weights, counts) within a row, as in ``sampling.rows``
+    readers : int64 (values_in, 2), the outputs [begin, end) that read a place in a row
     sign : the bit that makes a label negative, or 0
-    places, shares : scratch, int64 (rows of an output, 2) and float64 (rows of an output,)
-    is_mixed : scratch, uint8 (values_in,)
-    ballot, sums : scratch, labels and float64, one for each tap of an output
+    rows : scratch for the rows of an output, int64 (n, 2) and float64 (n,)
+    marks : scratch, uint8 (values_in,)
+    ballot : scratch, labels and float64, one for each tap of an output
     target : (items, planes_out, rows_out, values_out)
     """
     taps, weights, counts = along
-    items, planes_out, rows_out, values_out = target.shape
+    places, shares = rows
+    items, planes_out, rows_out, _ = target.shape
     for item in range(items):
         planes = source[item]
         for o in range(planes_out):
             for y in range(rows_out):
-                rows = list_rows(outer, o, inner, y, places, shares)
-                mark_mixed(planes, places, rows, is_mixed)
+                read = list_rows(outer, o, inner, y, rows)
+                mark(planes, places, read, marks)
                 nearest, out = planes[places[0, 0], places[0, 1]], target[item, o, y]
-                for n in range(values_out):
-                    label = nearest[taps[n, 0]]
-                    differ = is_mixed[taps[n, 0]]
-                    for k in range(1, counts[n]):
-                        differ |= is_mixed[taps[n, k]] | (nearest[taps[n, k]] != label)
-                    if differ:
-                        sample = (taps[n], weights[n], counts[n])
-                        window = (planes, places, shares, rows, is_mixed)
-                        if support(label, sample, window) < 0.5:
-                            label = elect(label, sample, window, sign, ballot, sums)
-                    out[n] = label
+                for n in range(out.size):
+                    out[n] = nearest[taps[n, 0]]
+                # Where nothing is marked, all taps carry the label that was just copied.
+                done = 0
+                for x in range(marks.size):
+                    if marks[x]:
+                        begin = readers[x, 0] if marks[x] & MIXED else readers[x + 1, 0]
+                        for n in range(max(begin, done), readers[x, 1]):
+                            sample = (taps[n], weights[n], counts[n])
+                            window = (planes, places, shares, read, marks)
+                            if support(out[n], sample, window) < 0.5:
+                                out[n] = elect(out[n], sample, window, sign, ballot)
+                        done = max(done, readers[x, 1])
 
 
 @inlined
-def list_rows(outer: Any, o: Any, inner: Any, y: Any, places: Any, shares: Any) -> int:
+def list_rows(outer: Any, o: Any, inner: Any, y: Any, read: Any) -> int:
     """List the rows that an output row reads, and the weight of each; return how many."""
     planes, plane_weights, plane_counts = outer
     rows, row_weights, row_counts = inner
+    places, shares = read
     n = 0
     for i in range(plane_counts[o]):
         for j in range(row_counts[y]):
@@ -78,51 +86,53 @@ def list_rows(outer: Any, o: Any, inner: Any, y: Any, places: Any, shares: Any) 
 
 
 @inlined
-def mark_mixed(planes: Any, places: Any, rows: Any, is_mixed: Any) -> None:
-    """Mark the places at which the rows of an output do not hold one label."""
+def mark(planes: Any, places: Any, read: Any, marks: Any) -> None:
+    """Mark the places of a row around which the taps do not all carry one label."""
     first = planes[places[0, 0], places[0, 1]]
-    for x in range(first.size):
-        is_mixed[x] = 0
-    for r in range(1, rows):
+    marks[first.size - 1] = 0
+    for x in range(first.size - 1):
+        marks[x] = CHANGES if first[x] != first[x + 1] else 0
+    for r in range(1, read):
         row = planes[places[r, 0], places[r, 1]]
         for x in range(first.size):
-            is_mixed[x] |= row[x] != first[x]
+            marks[x] |= MIXED if row[x] != first[x] else 0
 
 
 @inlined
 def support(label: Any, sample: Any, window: Any) -> float:
     """Return the weight of a label's taps; what has a half of all has won or ties."""
     taps, weights, count = sample
-    planes, places, shares, rows, is_mixed = window
+    planes, places, shares, read, marks = window
     total = 0.0
     for k in range(count):
         x, weight = taps[k], weights[k]
-        if not is_mixed[x]:
+        if not marks[x] & MIXED:
             # The weights of all rows are 1 together.
             if planes[places[0, 0], places[0, 1], x] == label:
                 total += weight
         else:
-            for r in range(rows):
-                if planes[places[r, 0], places[r, 1], x] == label:
-                    total += weight * shares[r]
+            for r in range(read):
+                share = weight * shares[r]
+                total += share if planes[places[r, 0], places[r, 1], x] == label else 0.0
     return total
 
 
 @inlined
-def elect(nearest: Any, sample: Any, window: Any, sign: Any, ballot: Any, sums: Any) -> Any:
+def elect(nearest: Any, sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
     """Return the label with the largest sum; in a tie the nearest voxel's, then the smallest."""
     taps, weights, count = sample
-    planes, places, shares, rows, is_mixed = window
-    ballot[0], sums[0] = nearest, 0.0
+    planes, places, shares, read, marks = window
+    labels, sums = ballot
+    labels[0], sums[0] = nearest, 0.0
     size = 1
     for k in range(count):
         x, weight = taps[k], weights[k]
-        if not is_mixed[x]:
-            size = add_vote(planes[places[0, 0], places[0, 1], x], weight, size, ballot, sums)
+        if not marks[x] & MIXED:
+            size = add_vote(planes[places[0, 0], places[0, 1], x], weight, size, ballot)
         else:
-            for r in range(rows):
+            for r in range(read):
                 label = planes[places[r, 0], places[r, 1], x]
-                size = add_vote(label, weight * shares[r], size, ballot, sums)
+                size = add_vote(label, weight * shares[r], size, ballot)
     most = sums[0]
     for n in range(1, size):
         most = max(most, sums[n])
@@ -130,19 +140,20 @@ def elect(nearest: Any, sample: Any, window: Any, sign: Any, ballot: Any, sums: 
         return nearest
     winner = 0
     for n in range(1, size):
-        if sums[n] >= most - TIE and (winner == 0 or ballot[n] ^ sign < ballot[winner] ^ sign):
+        if sums[n] >= most - TIE and (winner == 0 or labels[n] ^ sign < labels[winner] ^ sign):
             winner = n
-    return ballot[winner]
+    return labels[winner]
 
 
 @inlined
-def add_vote(label: Any, weight: Any, size: Any, ballot: Any, sums: Any) -> int:
+def add_vote(label: Any, weight: Any, size: Any, ballot: Any) -> int:
     """Add a weight to the sum of a label; return how many labels the ballot has then."""
+    labels, sums = ballot
     n = 0
-    while n < size and ballot[n] != label:
+    while n < size and labels[n] != label:
         n += 1
     if n == size:
-        ballot[n], sums[n] = label, 0.0
+        labels[n], sums[n] = label, 0.0
         size += 1
     sums[n] += weight
     return size

@@ -268,30 +268,27 @@ class Labelling(Arithmetic):
         return np.ascontiguousarray(block, self.element).view(self.dtype)
 
     def vote(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
-        """Fill ``target`` from ``source``, both (items, *spatial, channels), by a plan per axis."""
-        *spatial, channels = source.shape[1:]
-        *slower, along = (
+        """Fill ``target`` from ``source``, both (items, *spatial, 1), by a plan per axis."""
+        spatial = source.shape[1:-1]
+        outer, inner, along = [copying_plan(1)] * (3 - len(spatial)) + [
             copying_plan(size) if plan is None else plan
             for plan, size in zip(plans, spatial, strict=True)
-        )
-        outer, inner = [copying_plan(1)] * (2 - len(slower)) + slower
-        rows = plan_rows(along, spatial[-1], channels)
+        ]
+        rows = plan_rows(along, spatial[-1], 1)
         rows = rows.edges if isinstance(rows, PhasePlan) else rows
-        taps = outer.width * inner.width
-        planes_in, rows_in = (1, 1, *spatial[:-1])[-2:]
-        planes_out, rows_out = (1, 1, *target.shape[1:-2])[-2:]
+        read = outer.width * inner.width
+        most = read * along.width + 1
         labels.vote(
-            source.reshape(len(source), planes_in, rows_in, -1),
+            _as_volumes(source),
             (outer.taps, outer.weights, outer.counts),
             (inner.taps, inner.weights, inner.counts),
             (rows.taps, rows.weights, rows.counts),
+            along.readers(spatial[-1]),
             self.sign,
-            scratch("places", (taps, 2), np.int64),
-            scratch("shares", (taps,), np.float64),
-            scratch("is mixed", (spatial[-1] * channels,), np.uint8),
-            scratch("ballot", (taps * along.width + 1,), self.dtype),
-            scratch("sums", (taps * along.width + 1,), np.float64),
-            target.reshape(len(target), planes_out, rows_out, -1),
+            (scratch("places", (read, 2), np.int64), scratch("shares", (read,), np.float64)),
+            scratch("marks", spatial[-1:], np.uint8),
+            (scratch("ballot", (most,), self.dtype), scratch("votes", (most,), np.float64)),
+            _as_volumes(target),
         )
 
     def destination(self, target: Array) -> Array | None:
@@ -299,6 +296,12 @@ class Labelling(Arithmetic):
 
     def store(self, block: Array, target: Array) -> int:
         return store(block.view(self.element), target)
+
+
+def _as_volumes(block: Array) -> Array:
+    """View (items, *spatial, 1) of up to three spatial axes as (items, planes, rows, values)."""
+    spatial = (1, 1, *block.shape[1:-1])[-3:]
+    return block.reshape(len(block), *spatial)
 
 
 def is_fixed_point(

@@ -128,6 +128,15 @@ class AxisPlan:
             self.memo["compacted"] = used, replace(self, taps=position[self.taps])
         return self.memo["compacted"]
 
+    def readers(self, size_in: int) -> NDArray[np.int64]:
+        """Return the outputs [begin, end) that read around each input voxel (size_in, 2)."""
+        if "readers" not in self.memo:
+            voxel = np.arange(size_in)
+            begin = np.searchsorted(self.taps.max(axis=0), voxel)
+            end = np.searchsorted(self.taps.min(axis=0), voxel, side="right")
+            self.memo["readers"] = np.stack([begin, end], axis=1)
+        return self.memo["readers"]
+
     def moved(self, origin: int) -> "AxisPlan":
         """Return the plan for an input that begins at voxel ``origin``."""
         return replace(self, taps=self.taps - origin)
