@@ -30,6 +30,7 @@ def vote(
     sign: Any,
     rows: Any,
     marks: Any,
+    agreed: Any,
     ballot: Any,
     target: Any,
 ) -> None:
@@ -41,7 +42,7 @@ def vote(
     readers : int64 (values_in, 2), the outputs [begin, end) that read a place in a row
     sign : the bit that makes a label negative, or 0
     rows : scratch for the rows of an output, int64 (n, 2) and float64 (n,)
-    marks : scratch, uint8 (values_in,)
+    marks, agreed : scratch, uint8 (values_in,) and float64 (values_in,)
     ballot : scratch, labels and float64, one for each tap of an output
     target : (items, planes_out, rows_out, values_out)
     """
@@ -53,7 +54,7 @@ def vote(
         for o in range(planes_out):
             for y in range(rows_out):
                 read = list_rows(outer, o, inner, y, rows)
-                mark(planes, places, read, marks)
+                compare_rows(planes, rows, read, marks, agreed)
                 nearest, out = planes[places[0, 0], places[0, 1]], target[item, o, y]
                 for n in range(out.size):
                     out[n] = nearest[taps[n, 0]]
@@ -64,9 +65,10 @@ def vote(
                         begin = readers[x, 0] if marks[x] & MIXED else readers[x + 1, 0]
                         for n in range(max(begin, done), readers[x, 1]):
                             sample = (taps[n], weights[n], counts[n])
-                            window = (planes, places, shares, read, marks)
-                            if support(out[n], sample, window) < 0.5:
-                                out[n] = elect(out[n], sample, window, sign, ballot)
+                            # A half of all weight wins, or ties.
+                            if least_support(out[n], nearest, sample, agreed) < 0.5:
+                                window = (planes, places, shares, read, marks)
+                                out[n] = elect(sample, window, sign, ballot)
                         done = max(done, readers[x, 1])
 
 
@@ -86,77 +88,82 @@ def list_rows(outer: Any, o: Any, inner: Any, y: Any, read: Any) -> int:
 
 
 @inlined
-def mark(planes: Any, places: Any, read: Any, marks: Any) -> None:
-    """Mark the places of a row around which the taps do not all carry one label."""
+def compare_rows(planes: Any, rows: Any, read: Any, marks: Any, agreed: Any) -> None:
+    """Mark the places of a row around which the taps do not all carry one label.
+
+    ``agreed`` becomes the weight of the rows that agree with the nearest one.
+    """
+    places, shares = rows
     first = planes[places[0, 0], places[0, 1]]
-    marks[first.size - 1] = 0
-    for x in range(first.size - 1):
+    last = first.size - 1
+    for x in range(last):
         marks[x] = CHANGES if first[x] != first[x + 1] else 0
+    marks[last] = 0
+    for x in range(first.size):
+        agreed[x] = shares[0]
     for r in range(1, read):
-        row = planes[places[r, 0], places[r, 1]]
+        row, share = planes[places[r, 0], places[r, 1]], shares[r]
         for x in range(first.size):
             marks[x] |= MIXED if row[x] != first[x] else 0
+            agreed[x] += share if row[x] == first[x] else 0.0
 
 
 @inlined
-def support(label: Any, sample: Any, window: Any) -> float:
-    """Return the weight of a label's taps; what has a half of all has won or ties."""
+def least_support(label: Any, first: Any, sample: Any, agreed: Any) -> float:
+    """Return a weight that the label of the nearest row ``first`` has at least."""
     taps, weights, count = sample
-    planes, places, shares, read, marks = window
     total = 0.0
     for k in range(count):
-        x, weight = taps[k], weights[k]
-        if not marks[x] & MIXED:
-            # The weights of all rows are 1 together.
-            if planes[places[0, 0], places[0, 1], x] == label:
-                total += weight
-        else:
-            for r in range(read):
-                share = weight * shares[r]
-                total += share if planes[places[r, 0], places[r, 1], x] == label else 0.0
+        share = weights[k] * agreed[taps[k]]
+        total += share if first[taps[k]] == label else 0.0
     return total
 
 
 @inlined
-def elect(nearest: Any, sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
+def elect(sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
     """Return the label with the largest sum; in a tie the nearest voxel's, then the smallest."""
-    taps, weights, count = sample
-    planes, places, shares, read, marks = window
-    labels, sums = ballot
-    labels[0], sums[0] = nearest, 0.0
-    size = 1
-    for k in range(count):
-        x, weight = taps[k], weights[k]
-        if not marks[x] & MIXED:
-            size = add_vote(planes[places[0, 0], places[0, 1], x], weight, size, ballot)
-        else:
-            for r in range(read):
-                label = planes[places[r, 0], places[r, 1], x]
-                size = add_vote(label, weight * shares[r], size, ballot)
-    most = sums[0]
-    for n in range(1, size):
-        most = max(most, sums[n])
-    if sums[0] >= most - TIE:
-        return nearest
-    winner = 0
-    for n in range(1, size):
-        if sums[n] >= most - TIE and (winner == 0 or labels[n] ^ sign < labels[winner] ^ sign):
-            winner = n
-    return labels[winner]
+    size = list_votes(sample, window, ballot)
+    labels, votes = ballot
+    nearest = labels[0]
+    winner, most, rest = nearest, 0.0, 1.0
+    for n in range(size):
+        # The votes for a label are spent once they are counted.
+        if votes[n] > 0:
+            label, total = labels[n], 0.0
+            for m in range(n, size):
+                vote = votes[m] if labels[m] == label else 0.0
+                total += vote
+                votes[m] -= vote
+            if total > most + TIE:
+                winner = label
+            elif total >= most - TIE and winner != nearest and label ^ sign < winner ^ sign:
+                winner = label
+            most = max(most, total)
+            rest -= total
+            if rest < most - TIE:
+                break
+    return winner
 
 
 @inlined
-def add_vote(label: Any, weight: Any, size: Any, ballot: Any) -> int:
-    """Add a weight to the sum of a label; return how many labels the ballot has then."""
-    labels, sums = ballot
+def list_votes(sample: Any, window: Any, ballot: Any) -> int:
+    """List the labels of all taps with their weights, from the nearest on; return how many."""
+    taps, weights, count = sample
+    planes, places, shares, read, marks = window
+    labels, votes = ballot
     n = 0
-    while n < size and labels[n] != label:
-        n += 1
-    if n == size:
-        labels[n], sums[n] = label, 0.0
-        size += 1
-    sums[n] += weight
-    return size
+    for k in range(count):
+        x, weight = taps[k], weights[k]
+        if marks[x] & MIXED:
+            for r in range(read):
+                labels[n] = planes[places[r, 0], places[r, 1], x]
+                votes[n] = weight * shares[r]
+                n += 1
+        else:
+            # The shares of all rows are 1 together.
+            labels[n], votes[n] = planes[places[0, 0], places[0, 1], x], weight
+            n += 1
+    return n
 
 
 @kernel

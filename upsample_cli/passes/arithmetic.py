@@ -277,7 +277,7 @@ class Labelling(Arithmetic):
         rows = plan_rows(along, spatial[-1], 1)
         rows = rows.edges if isinstance(rows, PhasePlan) else rows
         read = outer.width * inner.width
-        most = read * along.width + 1
+        most = read * along.width
         labels.vote(
             _as_volumes(source),
             (outer.taps, outer.weights, outer.counts),
@@ -287,6 +287,7 @@ class Labelling(Arithmetic):
             self.sign,
             (scratch("places", (read, 2), np.int64), scratch("shares", (read,), np.float64)),
             scratch("marks", spatial[-1:], np.uint8),
+            scratch("agreed", spatial[-1:], np.float64),
             (scratch("ballot", (most,), self.dtype), scratch("votes", (most,), np.float64)),
             _as_volumes(target),
         )
