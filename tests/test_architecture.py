@@ -22,7 +22,7 @@ ALLOWED = {
     "files": {"codecs", "errors", "files", "sampling"},
     "advice": {"files", "job", "sampling"},
     "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
-    "pipeline": {"errors", "files", "job", "passes", "resources"},
+    "pipeline": {"advice", "errors", "files", "job", "passes", "resources"},
     "report": {"job", "sampling", "text"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {

@@ -8,6 +8,7 @@ from upsample_cli.files.image_formats import format_of_suffix
 from upsample_cli.sampling.modes import DIMENSION_BOUND
 
 if TYPE_CHECKING:
+    from upsample_cli.files import Source
     from upsample_cli.job import Job
 
 ELEMENT_NAMES = {"image": "pixel", "volume": "voxel", "array": "element"}
@@ -22,11 +23,32 @@ def warnings_about(job: "Job") -> Iterator[str]:
         named = format_of_suffix(Path(source.name).suffix)
         if named not in (None, source.format):
             yield f"{source.name}: holds {source.format}, not {named}"
-    if source.kind == "volume" and source.header.is_label_map and job.method.mode.blurs:
-        yield (
-            f"{source.name}: its intent says that it holds labels, and mode "
-            f"{job.method.mode.name} invents values between them; use nearest-exact"
-        )
+    if job.method.mode.blurs and source.kind == "volume" and source.header.is_label_map:
+        yield blurred_labels(job, "its intent says that it holds labels")
+
+
+def blurred_labels(job: "Job", why: str) -> str:
+    """Return a warning about a mode that mixes labels."""
+    cure = "label" if job.resampler.dtype_in.kind in "iu" else "nearest-exact"
+    return (
+        f"{job.source.name}: {why}, and mode {job.method.mode.name} invents values between them; "
+        f"use {cure}"
+    )
+
+
+def says_labels(source: "Source") -> bool:
+    """Whether a file's header says that it is a label map, and its voxels can be one."""
+    if source.kind != "volume" or not source.header.is_label_map:
+        return False
+    return source.dtype.kind in "iu" and source.channels == 1
+
+
+def may_hide_labels(job: "Job") -> bool:
+    """Whether only its values can tell if a volume that will be blurred is a label map."""
+    source = job.source
+    if source.kind != "volume" or not job.method.mode.blurs or source.header.is_label_map:
+        return False
+    return source.dtype.kind in "iu" and source.channels == 1 and not source.header.is_scaled
 
 
 def hints_about(job: "Job") -> Iterator[str]:
@@ -50,4 +72,4 @@ def hints_about(job: "Job") -> Iterator[str]:
 
 
 def _said_axes(job: "Job") -> bool:
-    return len(job.request.target.values) > 1 or job.request.mode in DIMENSION_BOUND
+    return len(job.request.target.values) > 1 or job.mode in DIMENSION_BOUND

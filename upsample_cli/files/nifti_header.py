@@ -171,6 +171,12 @@ class NiftiHeader:
         return int(self.fields["intent_code"]) == LABEL_INTENT
 
     @property
+    def is_scaled(self) -> bool:
+        """Whether a slope or an intercept turns stored values into others."""
+        slope, intercept = float(self.fields["scl_slope"]), float(self.fields["scl_inter"])
+        return math.isfinite(slope) and slope != 0 and (slope, intercept) != (1, 0)
+
+    @property
     def data_bytes(self) -> int:
         """The size of the voxels in the file."""
         dtype, channels = self.element

@@ -134,9 +134,9 @@ def elect(sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
                 vote = votes[m] if labels[m] == label else 0.0
                 total += vote
                 votes[m] -= vote
-            if total > most + TIE:
-                winner = label
-            elif total >= most - TIE and winner != nearest and label ^ sign < winner ^ sign:
+            is_smaller = label ^ sign < winner ^ sign
+            is_tie = abs(total - most) <= TIE and winner != nearest and is_smaller
+            if total > most + TIE or is_tie:
                 winner = label
             most = max(most, total)
             rest -= total

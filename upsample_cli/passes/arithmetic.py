@@ -1,7 +1,8 @@
 """In what numbers a resample is computed: copied, in floating or fixed point, or by a vote.
 
 Each arithmetic loads a block into its own dtype, makes the plan of an axis, and stores; between
-them, the separable ones pass along or across rows, and a vote takes all axes at once. Blocks are C-contiguous, of shape (items, *spatial, channels).
+them, the separable ones pass along or across rows, and a vote takes all axes at once. Blocks are
+C-contiguous, of shape (items, *spatial, channels).
 """
 
 from abc import ABC, abstractmethod
@@ -364,9 +365,7 @@ def check_labels(dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]) -> None:
     """Raise a TypeError for dtypes that do not hold labels."""
     for dtype in (dtype_in, dtype_out):
         if dtype.kind not in "biu":
-            raise TypeError(
-                f"mode label takes whole numbers, not {dtype}; use nearest-exact, or convert first"
-            )
+            raise TypeError(f"mode label takes whole numbers, not {dtype}; use nearest-exact")
 
 
 def as_real(block: Array) -> Array:

@@ -55,19 +55,18 @@ class Resampler:
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
-        self.is_separable = isinstance(self.arithmetic, Separable)
-        self.plane_in_window = (self.shape_out if self.is_separable else self.shape_in)[1:]
-        """The shape of planes that wait for the slowest axis."""
-
-    @property
-    def plans_of_planes(self) -> Plans:
-        """The plans by which a plane is passed alone, before the slowest axis."""
-        return [None, *(self.plans[1:] if self.is_separable else [None] * len(self.plans[1:]))]
-
-    @property
-    def plans_of_window(self) -> Plans:
-        """The plans by which planes are passed that `plans_of_planes` have passed."""
-        return [self.plans[0], *([None] * len(self.plans[1:]) if self.is_separable else self.plans[1:])]
+        # A vote needs the voxels of all axes: its planes wait as they came.
+        is_separable = isinstance(self.arithmetic, Separable)
+        nothing: Plans = [None] * len(self.plans[1:])
+        self.plans_of_planes: Plans = [None, *(self.plans[1:] if is_separable else nothing)]
+        """By these a plane is passed alone, before it waits for others of the slowest axis."""
+        self.plans_of_window: Plans = [
+            self.plans[0],
+            *(nothing if is_separable else self.plans[1:]),
+        ]
+        """By these the planes are passed then."""
+        self.waiting_shape = (self.shape_out if is_separable else self.shape_in)[1:]
+        """The shape of a plane that waits."""
 
     def items(self, source: Array, target: Array) -> int:
         """Resample whole items: ``source`` (items, *shape_in, channels) into ``target``.
@@ -114,9 +113,11 @@ def apply_passes(
     """
     plans = list(plans)
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
-    if to_do and isinstance(arithmetic, Labelling):
+    if not to_do:
+        return work if planes is None else work[:, planes]
+    if isinstance(arithmetic, Labelling):
         return _elected(arithmetic, work, plans, destination)
-    assert not to_do or isinstance(arithmetic, Separable)
+    assert isinstance(arithmetic, Separable)
     for index in reversed(to_do):
         plan = plans[index]
         assert plan is not None
@@ -143,12 +144,10 @@ def apply_passes(
             rows = target.reshape(picked.size, -1)
             arithmetic.along(work.reshape(-1, size_in * row), picked.reshape(-1), plan, row, rows)
         work = target
-    return work if planes is None else work[:, planes]
+    return work
 
 
-def _elected(
-    arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None
-) -> Array:
+def _elected(arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None) -> Array:
     sizes = [
         size if plan is None else plan.size_out
         for plan, size in zip(plans, work.shape[1:-1], strict=True)

@@ -199,7 +199,7 @@ def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int) -> bool:
 
 def _plane_bytes(resampler: Resampler, channels: int) -> int:
     lanes = resampler.arithmetic.lanes(resampler.dtype_in) * channels
-    return math.prod(resampler.plane_in_window) * lanes * resampler.arithmetic.dtype.itemsize
+    return math.prod(resampler.waiting_shape) * lanes * resampler.arithmetic.dtype.itemsize
 
 
 def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ class Window:
         self.first, self.last = plan.taps.min(axis=0), plan.taps.max(axis=0)
         self.plan = plan.wrapped(capacity)
         lanes = resampler.arithmetic.lanes(resampler.dtype_in)
-        shape = (1, capacity, *resampler.plane_in_window, channels * lanes)
+        shape = (1, capacity, *resampler.waiting_shape, channels * lanes)
         allocate = (lambda *a: scratch("window", *a)) if is_own else np.empty
         self.ring: Array = allocate(shape, resampler.arithmetic.dtype)
 
@@ -76,7 +76,7 @@ def pass_planes(
 ) -> int:
     """Pass some of the planes (planes, *shape_in[1:], channels) along the faster axes.
 
-    indices : ascending (n,); target : (1, n, *plane_in_window, channels)
+    indices : ascending (n,); target : (1, n, *waiting_shape, channels)
     """
     first = indices[0]
     run = planes[np.newaxis, first : indices[-1] + 1]
