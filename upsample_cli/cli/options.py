@@ -55,7 +55,7 @@ Mode = Annotated[
         "-m",
         metavar="MODE",
         help=f"{', '.join(MODES)}; bilinear, trilinear and bicubic are PyTorch's names for data "
-        "of that dimension. Default: linear, or label for volumes whose intent says labels. nearest "
+        "of that dimension. Default: linear, or label for volumes whose intent says so. nearest "
         "is PyTorch's old rule, and reads up to half an output voxel and half an input voxel "
         "beside where the header says.",
         show_default=False,
