@@ -29,7 +29,8 @@ def warnings_about(job: "Job") -> Iterator[str]:
 
 def blurred_labels(job: "Job", why: str) -> str:
     """Return a warning about a mode that mixes labels."""
-    cure = "label" if job.resampler.dtype_in.kind in "iu" else "nearest-exact"
+    can_vote = job.resampler.dtype_in.kind in "iu" and job.channels == 1
+    cure = "label" if can_vote else "nearest-exact"
     return (
         f"{job.source.name}: {why}, and mode {job.method.mode.name} invents values between them; "
         f"use {cure}"
