@@ -274,3 +274,38 @@ def convolve(values, weight, sizes, stride, padding, groups, dilation):
                 inputs = values[(slice(first, first + per_group), *at)]
                 target[(channel, *place)] += inputs @ weight[(channel, slice(None), *tap)]
     return target
+
+
+def elect(labels, sizes, scales=None, align_corners=False, antialias=False):
+    """Return the label with the most of linear's weight for each output of (*spatial).
+
+    Sums that differ by less than 1e-9 tie: the nearest voxel's label wins, else the smallest.
+    """
+    matrices, nearest = [], []
+    for number, (size_in, size_out) in enumerate(zip(labels.shape, sizes, strict=True)):
+        scale = None if scales is None else scales[number]
+        matrix = axis_matrix(size_in, size_out, "linear", scale, align_corners, antialias)
+        matrices.append(matrix)
+        step = size_in / size_out if scale is None else 1 / scale
+        if size_in == size_out:
+            step = 1.0
+        if align_corners and not (antialias and size_out > 1):
+            step = (size_in - 1) / (size_out - 1) if size_out > 1 else 0.0
+            nearest.append([math.floor(np.float32(step * i + 0.5)) for i in range(size_out)])
+        else:
+            if align_corners:
+                step = (size_in - 1) / (size_out - 1)
+            nearest.append(nearest_index(size_in, size_out, step, "nearest-exact", np.float64))
+    target = np.empty(sizes, labels.dtype)
+    for place in np.ndindex(*sizes):
+        rows = [matrix[i] for matrix, i in zip(matrices, place, strict=True)]
+        sums = {}
+        for taps in itertools.product(*(np.flatnonzero(row) for row in rows)):
+            weight = math.prod(float(row[j]) for row, j in zip(rows, taps, strict=True))
+            label = int(labels[taps])
+            sums[label] = sums.get(label, 0.0) + weight
+        most = max(sums.values())
+        tied = [label for label, total in sums.items() if total >= most - 1e-9]
+        own = int(labels[tuple(index[i] for index, i in zip(nearest, place, strict=True))])
+        target[place] = own if own in tied else min(tied)
+    return target

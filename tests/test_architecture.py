@@ -23,7 +23,7 @@ ALLOWED = {
     "output": {"errors", "files", "resources"},
     "advice": {"files", "job", "sampling"},
     "job": {"advice", "errors", "files", "output", "passes", "resources", "sampling"},
-    "pipeline": {"files", "job", "output", "passes"},
+    "pipeline": {"advice", "files", "job", "output", "passes"},
     "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
     "report": {"inverse", "job", "sampling", "text"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},

@@ -130,7 +130,7 @@ def test_unpooling_says_which_size_the_formula_cannot_know():
 @pytest.mark.parametrize("scale", [0.5, 1, 1.7, 2])
 def test_modes_prints_every_mode_and_where_it_samples(scale):
     text = as_text(modes_of_row(EXAMPLE_ROW, scale))
-    for mode in MODES.values():
+    for mode in (mode for mode in MODES.values() if not mode.votes):
         for align_corners in (False, True)[: 1 + mode.allows_align_corners]:
             label = f"{mode.name}{', align_corners' if align_corners else ''}"
             (line,) = re.findall(rf"^ +{label}  +([-\d. ]+)$", text, re.MULTILINE)

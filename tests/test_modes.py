@@ -16,7 +16,8 @@ def by_name(modes):
 
 
 def test_names_of_the_table():
-    assert list(MODES) == ["nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"]
+    names = ["nearest", "nearest-exact", "linear", "cubic", "area", "lanczos", "label"]
+    assert list(MODES) == names
     assert all(name == mode.name and mode.summary for name, mode in MODES.items())
     assert DIMENSION_BOUND == {
         "bilinear": ("linear", 2),
@@ -45,7 +46,8 @@ def test_filter_is_even_and_ends_at_its_support(mode):
 @by_name(FILTERED)
 def test_filter_is_the_formula(mode):
     x = np.linspace(-3.5, 3.5, 211)
-    expected = [naive.FILTERS[mode.name](value) for value in x]
+    name = "linear" if mode.votes else mode.name
+    expected = [naive.FILTERS[name](value) for value in x]
     np.testing.assert_allclose(mode.filter(x), expected, atol=1e-14)
 
 
@@ -90,11 +92,16 @@ def test_cubic_taps_are_the_formula():
 @pytest.mark.parametrize(
     ("name", "align_corners", "antialias", "message"),
     [
-        ("nearest", True, False, "mode nearest has no align_corners; .*: linear, cubic$"),
+        ("nearest", True, False, "mode nearest has no align_corners; .*: linear, cubic, label$"),
         ("nearest-exact", True, False, "mode nearest-exact has no align_corners"),
         ("area", True, False, "mode area has no align_corners"),
         ("lanczos", True, True, "mode lanczos has no align_corners"),
-        ("nearest", False, True, "mode nearest has no antialias; .*: linear, cubic, lanczos$"),
+        (
+            "nearest",
+            False,
+            True,
+            "mode nearest has no antialias; .*: linear, cubic, lanczos, label$",
+        ),
         ("nearest-exact", False, True, "mode nearest-exact has no antialias"),
         ("area", False, True, "mode area has no antialias"),
         ("lanczos", False, False, "mode lanczos is a filter; it needs antialias"),
@@ -114,14 +121,16 @@ def test_refused_switches(name, align_corners, antialias, message):
         ("cubic", [(0, 0), (1, 0), (0, 1), (1, 1)]),
         ("area", [(0, 0)]),
         ("lanczos", [(0, 1)]),
+        ("label", [(0, 0), (1, 0), (0, 1), (1, 1)]),
     ],
 )
 def test_allowed_switches(name, switches):
     for align_corners, antialias in switches:
         method = Method(MODES[name], bool(align_corners), bool(antialias))
-        assert method.copies_equal_sizes == (bool(antialias) or name == "linear")
+        assert method.copies_equal_sizes == (bool(antialias) or name in ("linear", "label"))
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_only_nearest_modes_copy(name):
-    assert MODES[name].blurs != name.startswith("nearest")
+def test_only_nearest_and_label_modes_do_not_blur(name):
+    assert MODES[name].copies == name.startswith("nearest")
+    assert MODES[name].blurs != (name.startswith("nearest") or name == "label")

@@ -53,7 +53,7 @@ def test_equal_size_is_a_copy_in_the_linear_family_alone(name):
     axis = axis_from_scale(10, 1.05, method)
     is_equal_step = name == "area"
     assert axis.size_out == 10
-    assert axis.is_copy == (name in ("linear", "lanczos") or is_equal_step)
+    assert axis.is_copy == (name in ("linear", "lanczos", "label") or is_equal_step)
 
 
 @pytest.mark.parametrize(("n", "out"), [(9, 9), (5, 17), (17, 5)])

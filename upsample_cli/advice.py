@@ -20,7 +20,7 @@ def warnings_about(job: "Job") -> Iterator[str]:
     """Yield what may make the result wrong for its purpose."""
     mode = job.method.mode
     blur = f"mode {mode.name}" if mode.blurs else ""
-    yield from warnings_about_source(job.source, blur, "use nearest-exact")
+    yield from warnings_about_source(job.source, blur, f"use {_label_mode(job)}")
 
 
 def warnings_about_source(source: "Source", blur: str, remedy: str) -> Iterator[str]:
@@ -30,10 +30,37 @@ def warnings_about_source(source: "Source", blur: str, remedy: str) -> Iterator[
         if named not in (None, source.format):
             yield f"{source.name}: holds {source.format}, not {named}"
     if source.kind == "volume" and source.header.is_label_map and blur:
-        yield (
-            f"{source.name}: its intent says that it holds labels, and {blur} "
-            f"invents values between them; {remedy}"
-        )
+        yield _blurred(source.name, "its intent says that it holds labels", blur, remedy)
+
+
+def blurred_labels(job: "Job", why: str) -> str:
+    """Return a warning about a mode that mixes labels."""
+    blur = f"mode {job.method.mode.name}"
+    return _blurred(job.source.name, why, blur, f"use {_label_mode(job)}")
+
+
+def _blurred(name: str, why: str, blur: str, remedy: str) -> str:
+    return f"{name}: {why}, and {blur} invents values between them; {remedy}"
+
+
+def _label_mode(job: "Job") -> str:
+    can_vote = job.resampler.dtype_in.kind in "iu" and job.channels == 1
+    return "label" if can_vote else "nearest-exact"
+
+
+def says_labels(source: "Source") -> bool:
+    """Whether a file's header says that it is a label map, and its voxels can be one."""
+    if source.kind != "volume" or not source.header.is_label_map:
+        return False
+    return source.dtype.kind in "iu" and source.channels == 1
+
+
+def may_hide_labels(job: "Job") -> bool:
+    """Whether only its values can tell if a volume that will be blurred is a label map."""
+    source = job.source
+    if source.kind != "volume" or not job.method.mode.blurs or source.header.is_label_map:
+        return False
+    return source.dtype.kind in "iu" and source.channels == 1 and source.header.scaling == (1, 0)
 
 
 def hints_about(job: "Job") -> Iterator[str]:
@@ -57,4 +84,4 @@ def hints_about(job: "Job") -> Iterator[str]:
 
 
 def _said_axes(job: "Job") -> bool:
-    return len(job.request.target.values) > 1 or job.request.mode in DIMENSION_BOUND
+    return len(job.request.target.values) > 1 or job.mode in DIMENSION_BOUND

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from upsample_cli.advice import hints_about, warnings_about
+from upsample_cli.advice import ELEMENT_NAMES, hints_about, says_labels, warnings_about
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from upsample_cli.files.nifti_header import NiftiHeader
 
 
+LABEL = "label"
+
 TAP_BYTES = 64
 """What the plan of an axis takes for each output, in a mode of few taps."""
 
@@ -35,12 +37,14 @@ TAP_BYTES = 64
 class Request:
     """Everything that a user can ask of one resample.
 
+    ``mode`` None is label for label maps (``labels``, or an intent that says so), else linear.
     ``align_corners`` and ``antialias`` are None where the user said nothing.
     """
 
     target: Target
     image: "ImageOptions"
-    mode: str = "linear"
+    mode: str | None = None
+    labels: bool = False
     align_corners: bool | None = None
     antialias: bool | None = None
     recompute_scale_factor: bool = False
@@ -67,6 +71,8 @@ class Job:
     ----------
     source
         The open input.
+    mode
+        The mode's name, as it was asked for.
     method, axes, resampler
         How each axis is sampled, slowest first, and the passes that do it.
     channels
@@ -81,6 +87,7 @@ class Job:
 
     request: Request
     source: "Source"
+    mode: str
     method: Method
     axes: list[AxisMap]
     resampler: Resampler
@@ -168,8 +175,9 @@ def prepare(request: Request, input_name: str) -> Job:
 
 
 def _prepare(request: Request, source: "Source") -> Job:
-    dimensions = _dimensions(request, source)
-    method = _method(request, dimensions)
+    mode = _mode(request, source)
+    dimensions = _dimensions(request, mode, source)
+    method = _method(request, mode, dimensions)
     axes = _axes(request, source, method)
     dtype_in, channels, image_mode = _elements(source, method)
     dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
@@ -184,7 +192,7 @@ def _prepare(request: Request, source: "Source") -> Job:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
     except TypeError as error:
         raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
-    job = Job(request, source, method, axes, resampler, channels, image_mode=image_mode)
+    job = Job(request, source, mode, method, axes, resampler, channels, image_mode=image_mode)
     if source.kind == "volume":
         _prepare_header(job, source)
     job.warnings += warnings_about(job)
@@ -192,8 +200,16 @@ def _prepare(request: Request, source: "Source") -> Job:
     return job
 
 
-def _dimensions(request: Request, source: "Source") -> int:
-    bound = DIMENSION_BOUND.get(request.mode)
+def _mode(request: Request, source: "Source") -> str:
+    if request.labels and request.mode not in (None, LABEL):
+        raise RequestError("--labels", f"does not go with mode {request.mode}", "drop one of them")
+    if request.mode is not None:
+        return request.mode
+    return LABEL if request.labels or says_labels(source) else "linear"
+
+
+def _dimensions(request: Request, mode: str, source: "Source") -> int:
+    bound = DIMENSION_BOUND.get(mode)
     if source.kind == "array":
         wanted = len(request.target.values)
         if wanted > 1 or bound:
@@ -203,14 +219,14 @@ def _dimensions(request: Request, source: "Source") -> int:
         kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
         raise RequestError(
             "--mode",
-            f"{request.mode} is for {bound[1]}-D data, but {source.name} is {kind}",
+            f"{mode} is for {bound[1]}-D data, but {source.name} is {kind}",
             f"use {bound[0]}",
         )
     return dimensions
 
 
-def _method(request: Request, dimensions: int) -> Method:
-    mode = MODES[DIMENSION_BOUND.get(request.mode, (request.mode, dimensions))[0]]
+def _method(request: Request, name: str, dimensions: int) -> Method:
+    mode = MODES[DIMENSION_BOUND.get(name, (name, dimensions))[0]]
     if request.align_corners is not None and not mode.allows_align_corners:
         allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
         raise RequestError(
@@ -248,11 +264,15 @@ def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
 def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str]:
     """Return native dtype, channels, and for an image the Pillow mode of what is resampled."""
     if source.kind != "image":
-        return source.dtype, source.channels, ""
-    from upsample_cli.files.image import result_mode
+        dtype, channels, mode = source.dtype, source.channels, ""
+    else:
+        from upsample_cli.files.image import result_mode
 
-    mode = result_mode(source, blurs=method.mode.blurs)
-    dtype, channels = element_of_mode(mode)
+        mode = result_mode(source, blurs=method.mode.blurs)
+        dtype, channels = element_of_mode(mode)
+    if method.mode.votes and channels > 1:
+        what = f"has {channels} values a {ELEMENT_NAMES[source.kind]}"
+        raise RequestError(source.name, f"{what}, and a label map has one", "use nearest-exact")
     return dtype, channels, mode
 
 

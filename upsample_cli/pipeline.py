@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
 from upsample_cli.job import Job, Request, prepare
@@ -25,6 +26,7 @@ from upsample_cli.output import (
     save_image,
     summary_line,
 )
+from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
 
@@ -72,9 +74,11 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
 
 def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
     resampler = job.resampler
+    was_asked_for = job.request.mode or job.request.labels
+    why = " (by its intent)" if job.method.mode.votes and not was_asked_for else ""
     before = f"{job.shape_in} {resampler.dtype_in.name}"
     after = f"{job.shape_out} {resampler.dtype_out.name}"
-    return summary_line((input_name, output_name), before, after, job.request.mode, seconds)
+    return summary_line((input_name, output_name), before, after, f"{job.mode}{why}", seconds)
 
 
 def _run_stream(
@@ -83,8 +87,10 @@ def _run_stream(
     assert job.source.kind != "image"
     sink = job.open_sink(files, is_gzip=output.is_gzip)
     misfits = 0
+    watch = _watch(job)
     try:
-        for planes, count in _resampled(job, job.source):
+        for planes, count in _resampled(job, job.source, watch):
+            watch.add_output(planes)
             sink.write(planes)
             misfits += count
             done(planes.nbytes)
@@ -93,10 +99,21 @@ def _run_stream(
     except BaseException:
         sink.abort()
         raise
+    job.warnings += watch.warnings()
     _warn_of_losses(job, misfits)
 
 
-def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[Array, int]]:
+def _watch(job: Job) -> Watch:
+    if job.method.mode.votes:
+        return VanishedLabels(ELEMENT_NAMES[job.source.kind])
+    if may_hide_labels(job):
+        return HiddenLabels(blurred_labels(job, "looks like labels, few values in patches"))
+    return Watch()
+
+
+def _resampled(
+    job: Job, source: "NiftiSource | ArraySource", watch: Watch
+) -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
     group = items_per_group(resampler, job.channels)
@@ -104,19 +121,22 @@ def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[
         for begin in range(0, job.items, group):
             count = min(group, job.items - begin)
             items = source.read(count * source.shape[0])
+            watch.add_input(items)
             items = items.reshape(count, *resampler.shape_in, job.channels)
             result = np.empty((count, *resampler.shape_out, job.channels), resampler.dtype_out)
             yield result, resample_array(resampler, items, result, threads)
         return
     chunk, slab = planes_per_chunk(resampler, job.channels, threads)
     for _ in range(job.items):
-        yield from stream_item(resampler, _chunks(source, chunk), threads, slab)
+        yield from stream_item(resampler, _chunks(source, chunk, watch), threads, slab)
 
 
-def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
+def _chunks(source: "NiftiSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
     total = source.shape[0]
     for begin in range(0, total, size):
-        yield source.read(min(size, total - begin))
+        planes = source.read(min(size, total - begin))
+        watch.add_input(planes)
+        yield planes
 
 
 def _run_image(
@@ -129,6 +149,10 @@ def _run_image(
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
+    watch = _watch(job)
+    watch.add_input(pixels)
+    watch.add_output(result)
+    job.warnings += watch.warnings()
     if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, request.threads)
     done(result.nbytes)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from upsample_cli.codecs import png_decoder, png_encoder
-from upsample_cli.functional import conv_transpose2d, max_pool2d, max_unpool2d
+from upsample_cli.functional import conv_transpose2d, interpolate, max_pool2d, max_unpool2d
 from upsample_cli.kernels import separable
 from upsample_cli.passes.arithmetic import store
+from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
@@ -35,6 +36,8 @@ def tasks() -> Iterator[Callable[[], object]]:
         yield from (partial(_store, dtype, integer) for integer in INTEGERS)
     for dtype in ("uint8", "uint16", "uint32", "uint64"):
         yield partial(_resample_volume, dtype, "nearest-exact")
+    for dtype in ("bool", *INTEGERS):
+        yield partial(_vote, dtype)
     for dtype in DTYPES[:-2]:
         yield partial(_pool_and_back, np.ones((1, 4, 4), dtype))
     yield partial(_png_and_back, np.ones((4, 4, 3), np.uint8), 8)
@@ -56,6 +59,12 @@ def _resample_volume(dtype: str, mode: str) -> None:
     resampler = Resampler(axes, method, dtype)
     target = np.empty((1, *resampler.shape_out, 1), dtype)
     resample_array(resampler, np.ones((1, *resampler.shape_in, 1), dtype), target, 2)
+
+
+def _vote(dtype: str) -> None:
+    labels = np.ones((1, 1, 4), dtype)
+    interpolate(labels, scale_factor=2, mode="label")
+    LabelCounts().add(labels)
 
 
 def _sum_planes(dtype: str) -> None:

@@ -1,7 +1,6 @@
 """``upsample-cli explain``: what a resample would do."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.cli.options import ModeName
 
 
 def explain(
@@ -9,7 +8,8 @@ def explain(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
-    mode: options.Mode = ModeName["linear"],
+    mode: options.Mode = None,
+    labels: options.Labels = False,
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
     recompute_scale_factor: options.Recompute = False,
@@ -37,7 +37,8 @@ def explain(
     request = Request(
         target=options.parse_target(scale, size, spacing),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
-        mode=mode.value,
+        mode=mode.value if mode else None,
+        labels=labels,
         align_corners=align_corners,
         antialias=antialias,
         recompute_scale_factor=recompute_scale_factor,

@@ -52,14 +52,24 @@ Spacing = Annotated[
     ),
 ]
 Mode = Annotated[
-    ModeName,
+    ModeName | None,
     typer.Option(
         "--mode",
         "-m",
         metavar="MODE",
         help=f"{', '.join(MODES)}; bilinear, trilinear and bicubic are PyTorch's names for data "
-        "of that dimension. For labels use nearest-exact; nearest is PyTorch's old rule, and reads "
-        "up to half an output voxel and half an input voxel beside where the header says.",
+        "of that dimension. Default: linear, or label for volumes whose intent says so. nearest "
+        "is PyTorch's old rule, and reads up to half an output voxel and half an input voxel "
+        "beside where the header says.",
+        show_default=False,
+        rich_help_panel=HOW,
+    ),
+]
+Labels = Annotated[
+    bool,
+    typer.Option(
+        "--labels",
+        help="The values are labels: mode label, which mixes none and keeps borders smooth.",
         rich_help_panel=HOW,
     ),
 ]

@@ -1,7 +1,6 @@
 """``upsample-cli resample``: one file to a new size."""
 
 from upsample_cli.cli import console, options
-from upsample_cli.cli.options import ModeName
 
 
 def resample(
@@ -10,7 +9,8 @@ def resample(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
-    mode: options.Mode = ModeName["linear"],
+    mode: options.Mode = None,
+    labels: options.Labels = False,
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
     recompute_scale_factor: options.Recompute = False,
@@ -43,7 +43,8 @@ def resample(
     request = Request(
         target=options.parse_target(scale, size, spacing),
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
-        mode=mode.value,
+        mode=mode.value if mode else None,
+        labels=labels,
         align_corners=align_corners,
         antialias=antialias,
         recompute_scale_factor=recompute_scale_factor,

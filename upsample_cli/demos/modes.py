@@ -34,9 +34,11 @@ def example_scene() -> Array:
 
 
 def methods(scale: float) -> list[Method]:
-    """Return every mode with what it allows; antialias makes a difference to a shrink alone."""
+    """Return every mode for numbers, with what it allows; antialias matters to a shrink alone."""
     found = []
     for mode in MODES.values():
+        if mode.votes:
+            continue
         found.append(Method(mode, antialias=mode.needs_antialias))
         if mode.allows_align_corners:
             found.append(Method(mode, align_corners=True))

@@ -48,7 +48,8 @@ def interpolate(
     mode
         ``nearest``, ``nearest-exact``, ``linear`` (1-D), ``bilinear`` (2-D), ``trilinear`` (3-D),
         ``bicubic`` (2-D), ``area``, ``lanczos``; beyond PyTorch, ``cubic`` in every dimension,
-        and ``lanczos`` and ``antialias`` in 1-D and 3-D.
+        and ``lanczos`` and ``antialias`` in 1-D and 3-D; and ``label`` for integers that are
+        labels, where the one wins on which most of the linear weights fall.
     align_corners
         Place the samples from corner voxel to corner voxel; for linear and cubic modes.
     recompute_scale_factor

@@ -1,18 +1,20 @@
-"""In what numbers a resample is computed: copied, in floating point, or in fixed point.
+"""In what numbers a resample is computed: copied, in floating or fixed point, or by a vote.
 
-Each arithmetic loads a block into its own dtype, makes the plan of an axis, passes along or
-across rows, and stores. Blocks are C-contiguous, of shape (items, *spatial, channels).
+Each arithmetic loads a block into its own dtype, makes the plan of an axis, and stores; between
+them, the separable ones pass along or across rows, and a vote takes all axes at once. Blocks are
+C-contiguous, of shape (items, *spatial, channels).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.kernels import convert, copying, fixed_point, separable
+from upsample_cli.kernels import convert, copying, fixed_point, labels, separable
 from upsample_cli.passes.scratch import scratch
-from upsample_cli.sampling.axis import AxisMap, AxisPlan, plan_axis
+from upsample_cli.sampling.axis import AxisMap, AxisPlan, copying_plan, nearest_first, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.modes import Method
 from upsample_cli.sampling.rows import PhasePlan, plan_rows, plan_windows
@@ -57,6 +59,18 @@ class Arithmetic(ABC):
         """Return a C-contiguous block of ``dtype``; the block itself where it already is one."""
 
     @abstractmethod
+    def destination(self, target: Array) -> Array | None:
+        """Return a view of ``target`` that a pass can write to, or None if store must convert."""
+
+    @abstractmethod
+    def store(self, block: Array, target: Array) -> int:
+        """Convert into ``target``'s dtype; return how many values did not fit."""
+
+
+class Separable(Arithmetic):
+    """An arithmetic that passes one axis after the other."""
+
+    @abstractmethod
     def along(
         self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
     ) -> None:
@@ -69,16 +83,8 @@ class Arithmetic(ABC):
     def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
         """Fill ``target`` (before, size_out, row) from ``source`` (before, size_in, row)."""
 
-    @abstractmethod
-    def destination(self, target: Array) -> Array | None:
-        """Return a view of ``target`` that a pass can write to, or None if store must convert."""
 
-    @abstractmethod
-    def store(self, block: Array, target: Array) -> int:
-        """Convert into ``target``'s dtype; return how many values did not fit."""
-
-
-class Copying(Arithmetic):
+class Copying(Separable):
     """The nearest modes: elements of any dtype move as bits."""
 
     description = "nothing: values are copied"
@@ -120,7 +126,7 @@ class Copying(Arithmetic):
         return store(block.view(self.element), target)
 
 
-class Floating(Arithmetic):
+class Floating(Separable):
     """Sums in float32 or float64; a complex element is two channels."""
 
     def __init__(
@@ -180,7 +186,7 @@ class Floating(Arithmetic):
         return store(block, as_real(target))
 
 
-class FixedPoint(Arithmetic):
+class FixedPoint(Separable):
     """uint8 images: whole-number weights, a rounding and a clamp after each pass."""
 
     dtype = np.dtype(np.uint8)
@@ -247,6 +253,62 @@ class FixedPoint(Arithmetic):
         return store(block, target)
 
 
+class Labelling(Arithmetic):
+    """Label maps: the label wins on which most weight falls, over the taps of all axes at once."""
+
+    description = "votes, weighed in float64: labels are copied"
+
+    def __init__(self, method: Method, element: Any) -> None:
+        super().__init__(method, np.float64)
+        self.element = np.dtype(element)
+        self.dtype = np.dtype(f"u{self.element.itemsize}")
+        is_signed = self.element.kind == "i"
+        self.sign = self.dtype.type(1 << (8 * self.dtype.itemsize - 1) if is_signed else 0)
+
+    def plan(self, axis: AxisMap) -> AxisPlan:
+        return nearest_first(super().plan(axis), axis)
+
+    def load(self, block: Array) -> Array:
+        return np.ascontiguousarray(block, self.element).view(self.dtype)
+
+    def vote(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
+        """Fill ``target`` from ``source``, both (items, *spatial, 1), by a plan per axis."""
+        spatial = source.shape[1:-1]
+        outer, inner, along = [copying_plan(1)] * (3 - len(spatial)) + [
+            copying_plan(size) if plan is None else plan
+            for plan, size in zip(plans, spatial, strict=True)
+        ]
+        rows = plan_rows(along, spatial[-1], 1)
+        rows = rows.edges if isinstance(rows, PhasePlan) else rows
+        read = outer.width * inner.width
+        most = read * along.width
+        labels.vote(
+            _as_volumes(source),
+            (outer.taps, outer.weights, outer.counts),
+            (inner.taps, inner.weights, inner.counts),
+            (rows.taps, rows.weights, rows.counts),
+            along.readers(spatial[-1]),
+            self.sign,
+            (scratch("places", (read, 2), np.int64), scratch("shares", (read,), np.float64)),
+            scratch("marks", spatial[-1:], np.uint8),
+            scratch("agreed", spatial[-1:], np.float64),
+            (scratch("ballot", (most,), self.dtype), scratch("votes", (most,), np.float64)),
+            _as_volumes(target),
+        )
+
+    def destination(self, target: Array) -> Array | None:
+        return target.view(self.dtype) if target.dtype == self.element else None
+
+    def store(self, block: Array, target: Array) -> int:
+        return store(block.view(self.element), target)
+
+
+def _as_volumes(block: Array) -> Array:
+    """View (items, *spatial, 1) of up to three spatial axes as (items, planes, rows, values)."""
+    spatial = (1, 1, *block.shape[1:-1])[-3:]
+    return block.reshape(len(block), *spatial)
+
+
 def is_fixed_point(
     method: Method, dtype_in: np.dtype[Any], dtype_out: np.dtype[Any], dimensions: int
 ) -> bool:
@@ -274,7 +336,10 @@ def choose_arithmetic(
     """
     check_dtypes(dtype_in, dtype_out)
     is_double = dtype_in in (np.float64, np.complex128)
-    if not method.mode.blurs:
+    if method.mode.votes:
+        check_labels(dtype_in, dtype_out)
+        return Labelling(method, dtype_in)
+    if method.mode.copies:
         return Copying(method, np.float64 if is_double else np.float32, dtype_in)
     if is_fixed_point(method, dtype_in, dtype_out, len(axes)):
         return FixedPoint(method, np.float64)
@@ -297,6 +362,13 @@ def check_dtypes(dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]) -> None:
         raise TypeError(f"{dtype_in} does not fit in {dtype_out}; use complex64 or complex128")
     if dtype_in.kind != "c" and dtype_out.kind == "c":
         raise TypeError(f"{dtype_in} data are not complex; use a real dtype such as float32")
+
+
+def check_labels(dtype_in: np.dtype[Any], dtype_out: np.dtype[Any]) -> None:
+    """Raise a TypeError for dtypes that do not hold labels."""
+    for dtype in (dtype_in, dtype_out):
+        if dtype.kind not in "biu":
+            raise TypeError(f"mode label takes whole numbers, not {dtype}; use nearest-exact")
 
 
 def as_real(block: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, separable
-from upsample_cli.passes.arithmetic import Copying, Floating, as_real
+from upsample_cli.passes.arithmetic import Copying, Floating, Labelling, as_real
 from upsample_cli.passes.resampler import LONG_ROW, Resampler
 from upsample_cli.passes.scratch import scratch
 
@@ -26,6 +26,8 @@ def fused(resampler: Resampler, item: Array, target: Array) -> Strip | None:
         return None
     if isinstance(arithmetic, Copying) and len(plans) > 1:
         return _copied
+    if isinstance(arithmetic, Labelling):
+        return _elected
     is_sum = isinstance(arithmetic, Floating) and as_real(target).dtype == arithmetic.dtype
     if not is_sum or len(plans) != 3 or None in plans:
         return None
@@ -55,6 +57,10 @@ def _copied(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) 
         kind,
         output.reshape(*output.shape[:2], -1),
     )
+
+
+def _elected(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:
+    resampler.slab(item, lo, hi, target)
 
 
 def _summed(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:

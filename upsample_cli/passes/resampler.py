@@ -2,6 +2,7 @@
 
 An item is an array of shape (*spatial, channels), the slowest axis first. Axes are passed from
 the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is not passed.
+Labels are elected over all axes at once.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, Labelling, Separable, choose_arithmetic
 from upsample_cli.passes.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
@@ -54,6 +55,18 @@ class Resampler:
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
+        # A vote needs the voxels of all axes: its planes wait as they came.
+        is_separable = isinstance(self.arithmetic, Separable)
+        nothing: Plans = [None] * len(self.plans[1:])
+        self.plans_of_planes: Plans = [None, *(self.plans[1:] if is_separable else nothing)]
+        """By these a plane is passed alone, before it waits for others of the slowest axis."""
+        self.plans_of_window: Plans = [
+            self.plans[0],
+            *(nothing if is_separable else self.plans[1:]),
+        ]
+        """By these the planes are passed then."""
+        self.waiting_shape = (self.shape_out if is_separable else self.shape_in)[1:]
+        """The shape of a plane that waits."""
 
     def items(self, source: Array, target: Array) -> int:
         """Resample whole items: ``source`` (items, *shape_in, channels) into ``target``.
@@ -100,6 +113,11 @@ def apply_passes(
     """
     plans = list(plans)
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
+    if not to_do:
+        return work if planes is None else work[:, planes]
+    if isinstance(arithmetic, Labelling):
+        return _elected(arithmetic, work, plans, destination)
+    assert isinstance(arithmetic, Separable)
     for index in reversed(to_do):
         plan = plans[index]
         assert plan is not None
@@ -126,7 +144,18 @@ def apply_passes(
             rows = target.reshape(picked.size, -1)
             arithmetic.along(work.reshape(-1, size_in * row), picked.reshape(-1), plan, row, rows)
         work = target
-    return work if planes is None else work[:, planes]
+    return work
+
+
+def _elected(arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None) -> Array:
+    sizes = [
+        size if plan is None else plan.size_out
+        for plan, size in zip(plans, work.shape[1:-1], strict=True)
+    ]
+    shape = (len(work), *sizes, work.shape[-1])
+    target = scratch("elected", shape, arithmetic.dtype) if destination is None else destination
+    arithmetic.vote(work, plans, target)
+    return target
 
 
 def _around(shape: tuple[int, ...], index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.resampler import Plans, Resampler, apply_passes
+from upsample_cli.passes.resampler import Resampler, apply_passes
 from upsample_cli.passes.scratch import scratch
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ class PlaneRing:
         self.first, self.last = plan.taps.min(axis=0), plan.taps.max(axis=0)
         self.plan = plan.wrapped(capacity)
         lanes = resampler.arithmetic.lanes(resampler.dtype_in)
-        shape = (1, capacity, *resampler.shape_out[1:], channels * lanes)
+        shape = (1, capacity, *resampler.waiting_shape, channels * lanes)
         allocate = (lambda *a: scratch("ring", *a)) if is_own else np.empty
         self.slots: Array = allocate(shape, resampler.arithmetic.dtype)
 
@@ -62,8 +62,7 @@ class PlaneRing:
 
         target : (hi - lo, *shape_out[1:], channels) of the output's dtype
         """
-        rest: Plans = [None] * (len(self.resampler.plans) - 1)
-        plans = [self.plan.part(lo, hi), *rest]
+        plans = [self.plan.part(lo, hi), *self.resampler.plans_of_window[1:]]
         return self.resampler.run_loaded(self.slots, plans, target[np.newaxis])
 
     def needed(self, lo: int, hi: int) -> tuple[int, int]:
@@ -76,14 +75,13 @@ def pass_planes(
 ) -> None:
     """Pass some of the planes (planes, *shape_in[1:], channels) along the faster axes.
 
-    indices : ascending (n,); target : (1, n, *shape_out[1:], channels)
+    indices : ascending (n,); target : (1, n, *waiting_shape, channels)
     """
-    inner: Plans = [None, *resampler.plans[1:]]
     first = indices[0]
     run = planes[np.newaxis, first : indices[-1] + 1]
     wanted = None if len(indices) == run.shape[1] else indices - first
     work = resampler.arithmetic.load(run)
-    result = apply_passes(resampler.arithmetic, work, inner, target, wanted)
+    result = apply_passes(resampler.arithmetic, work, resampler.plans_of_planes, target, wanted)
     if result is not target:
         target[...] = result
 

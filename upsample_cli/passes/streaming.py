@@ -198,7 +198,7 @@ def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int) -> bool:
 
 def _plane_bytes(resampler: Resampler, channels: int) -> int:
     lanes = resampler.arithmetic.lanes(resampler.dtype_in) * channels
-    return math.prod(resampler.shape_out[1:]) * lanes * resampler.arithmetic.dtype.itemsize
+    return math.prod(resampler.waiting_shape) * lanes * resampler.arithmetic.dtype.itemsize
 
 
 def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple[int, int]:
@@ -208,10 +208,11 @@ def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple
     """
     work = _plane_bytes(resampler, channels)
     read = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
+    give = max(work, math.prod(resampler.shape_out[1:]) * channels * resampler.dtype_out.itemsize)
     ratio = resampler.shape_out[0] / resampler.shape_in[0]
     least = min(threads, FEW_PLANES)
-    chunk = max(least, int(CHUNK_BYTES / max(work, read, work * ratio)))
-    slab = max(least, CHUNK_BYTES // work)
+    chunk = max(least, int(CHUNK_BYTES / max(work, read, give * ratio)))
+    slab = max(least, CHUNK_BYTES // give)
     return min(chunk, resampler.shape_in[0]), min(slab, resampler.shape_out[0])
 
 
@@ -219,4 +220,5 @@ def items_per_group(resampler: Resampler, channels: int) -> int:
     """Return how many whole items to read at once: more than one only if they are small."""
     item_in = math.prod(resampler.shape_in) * resampler.dtype_in.itemsize
     item_work = _plane_bytes(resampler, channels) * resampler.shape_out[0]
-    return CHUNK_BYTES // max(item_in * channels, item_work)
+    item_out = math.prod(resampler.shape_out) * resampler.dtype_out.itemsize
+    return CHUNK_BYTES // max(item_in * channels, item_work, item_out * channels)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.sampling.modes import Floats, Method, Mode
+from upsample_cli.sampling.modes import MODES, Floats, Method, Mode
 from upsample_cli.sampling.rounding import fused_multiply_add
 
 EDGE_SLACK = 1e-9
@@ -128,6 +128,15 @@ class AxisPlan:
             self.memo["compacted"] = used, replace(self, taps=position[self.taps])
         return self.memo["compacted"]
 
+    def readers(self, size_in: int) -> NDArray[np.int64]:
+        """Return the outputs [begin, end) that read around each input voxel (size_in, 2)."""
+        if "readers" not in self.memo:
+            voxel = np.arange(size_in)
+            begin = np.searchsorted(self.taps.max(axis=0), voxel)
+            end = np.searchsorted(self.taps.min(axis=0), voxel, side="right")
+            self.memo["readers"] = np.stack([begin, end], axis=1)
+        return self.memo["readers"]
+
     def moved(self, origin: int) -> "AxisPlan":
         """Return the plan for an input that begins at voxel ``origin``."""
         return replace(self, taps=self.taps - origin)
@@ -143,7 +152,7 @@ def plan_axis(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     ``float_type`` is the precision of coordinates and weights: float32 for float32 data and
     whatever is computed in it, float64 otherwise.
     """
-    if not method.mode.blurs:
+    if method.mode.copies:
         return _single(_nearest_index(axis, method.mode, float_type), float_type)
     if method.mode.averages:
         return _area(axis, float_type)
@@ -152,6 +161,24 @@ def plan_axis(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     if method.align_corners and 1 in (axis.size_in, axis.size_out):
         return _single(np.zeros(axis.size_out, np.int64), float_type)
     return _interpolating(axis, method.mode, float_type)
+
+
+def copying_plan(size: int) -> AxisPlan:
+    """Return the plan of an axis that stays as it is, for those who have no other word for it."""
+    return _single(np.arange(size), np.float64)
+
+
+def nearest_first(plan: AxisPlan, axis: AxisMap) -> AxisPlan:
+    """Return the plan with the voxel nearest to each sample, as in nearest-exact, as tap 0."""
+    nearest = _nearest_index(axis, MODES["nearest-exact"], np.float64)
+    rank = np.argmax(plan.taps == nearest, axis=0)
+    order = np.arange(plan.width)[:, np.newaxis]
+    order = np.where(order == 0, rank, np.where(order <= rank, order - 1, order))
+    return replace(
+        plan,
+        taps=np.take_along_axis(plan.taps, order, axis=0),
+        weights=np.take_along_axis(plan.weights, order, axis=0),
+    )
 
 
 def _single(index: NDArray[np.int64], float_type: type[np.floating]) -> AxisPlan:

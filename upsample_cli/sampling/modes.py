@@ -75,6 +75,8 @@ class Mode:
     """It averages the voxels that an output voxel covers; the step follows from the sizes."""
     copies_equal_sizes: bool = False
     """PyTorch copies an axis whose size stays, whatever the scale factor says."""
+    votes: bool = False
+    """The value wins whose voxels have the most weight together; no values are mixed."""
 
     @property
     def allows_align_corners(self) -> bool:
@@ -92,16 +94,21 @@ class Mode:
         return self.filter is not None and self.tap_weights is None
 
     @property
+    def copies(self) -> bool:
+        """Whether every output is a copy of one voxel, whatever is around it."""
+        return self.name.startswith("nearest")
+
+    @property
     def blurs(self) -> bool:
         """Whether an output can hold a value that the input does not."""
-        return not self.name.startswith("nearest")
+        return not (self.copies or self.votes)
 
 
 MODES: dict[str, Mode] = {
     mode.name: mode
     for mode in (
         Mode("nearest", "copies the voxel at floor(i·step): PyTorch's old rule, off-centre"),
-        Mode("nearest-exact", "copies the voxel nearest to the sample's centre; right for labels"),
+        Mode("nearest-exact", "copies the voxel nearest to the sample's centre"),
         Mode(
             "linear",
             "interpolates between the 2 voxels around the sample on each axis",
@@ -125,6 +132,16 @@ MODES: dict[str, Mode] = {
             "filters with a windowed sinc of 3 lobes; always antialiased",
             filter=lanczos3,
             support=3.0,
+        ),
+        Mode(
+            "label",
+            "takes the label on which most of linear's weight falls: smooth borders, no new label",
+            tap_weights=linear_weights,
+            tap_order=(0, 1),
+            filter=triangle,
+            support=1.0,
+            copies_equal_sizes=True,
+            votes=True,
         ),
     )
 }
