@@ -21,9 +21,10 @@ ALLOWED = {
     "codecs": {"codecs", "kernels", "threads"},
     "files": {"codecs", "errors", "files", "sampling"},
     "advice": {"files", "job", "sampling"},
-    "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
+    "mapped": {"errors", "files", "passes", "sampling"},
+    "job": {"advice", "errors", "files", "mapped", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
-    "report": {"job", "sampling", "text"},
+    "report": {"job", "mapped", "passes", "sampling", "text"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
         *{"", "cli", "demos", "errors", "files", "job", "pipeline", "report", "sampling", "text"},

@@ -26,6 +26,7 @@ from upsample_cli.files.image_formats import (
 from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import standard_output
 from upsample_cli.job import Job, Request, prepare
+from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.resources import check_disk, check_memory
@@ -98,7 +99,7 @@ def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
     return (
         f"{shown[0]} {job.shape_in} {resampler.dtype_in.name} → "
         f"{shown[1]} {job.shape_out} {resampler.dtype_out.name}, "
-        f"{job.request.mode}, {seconds:.1f} s"
+        f"{job.how}, {seconds:.1f} s"
     )
 
 
@@ -135,7 +136,7 @@ def _image_format(suffix: str) -> str:
 
 
 def _check_room(job: Job, output: Destination) -> None:
-    check_memory(output.name, job.working_bytes)
+    check_memory(output.name, job.working_bytes, job.less_memory)
     ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
     check_disk(output.name, job.output_bytes // ratio)
 
@@ -204,6 +205,11 @@ def _run_stream(
 def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
+    if isinstance(resampler, MappedResampler):
+        for _ in range(job.items):
+            assert source.kind == "volume"
+            yield from resampler.stream(source, job.channels, threads)
+        return
     group = items_per_group(resampler, job.channels)
     if group > 1:
         for begin in range(0, job.items, group):
@@ -232,6 +238,7 @@ def _run_image(
 
     request, source, resampler = job.request, job.source, job.resampler
     assert source.kind == "image"
+    assert not isinstance(resampler, MappedResampler)
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)

@@ -1,10 +1,13 @@
 """What a file holds, and what a job would do, as text."""
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from upsample_cli.mapped import explained
+from upsample_cli.passes.resampler import Resampler
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.text import printable, readable_bytes
 
@@ -73,14 +76,19 @@ def explain_job(job: "Job") -> str:
         f"sums in  {resampler.arithmetic.description}",
         f"memory   about {readable_bytes(job.working_bytes)} beside the program",
         "",
-        "axis   size in   size out   first sample at         step   taps",
+        *(_axis_lines(job) if job.mapped is None else explained(job.mapped)),
     ]
-    for name, axis, plan in zip("xyz", job.axes[::-1], resampler.plans[::-1], strict=False):
-        taps = "copied" if plan is None else str(plan.width)
-        lines.append(_axis_line(name, axis, taps))
     if job.header is not None:
         lines += ["", *_rows("affine", job.header.affine.tolist(), 6)]
     return "\n".join(lines)
+
+
+def _axis_lines(job: "Job") -> Iterator[str]:
+    assert isinstance(job.resampler, Resampler)
+    yield "axis   size in   size out   first sample at         step   taps"
+    for name, axis, plan in zip("xyz", job.axes[::-1], job.resampler.plans[::-1], strict=False):
+        taps = "copied" if plan is None else str(plan.width)
+        yield _axis_line(name, axis, taps)
 
 
 def _axis_line(name: str, axis: AxisMap, taps: str) -> str:

@@ -11,8 +11,10 @@ from upsample_cli.codecs import png_decoder, png_encoder
 from upsample_cli.functional import conv_transpose2d, max_pool2d, max_unpool2d
 from upsample_cli.kernels import separable
 from upsample_cli.passes.arithmetic import store
+from upsample_cli.passes.direct import SAMPLERS, DirectResampler
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.sampling.mapping import VoxelMap
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
 
@@ -33,6 +35,8 @@ def tasks() -> Iterator[Callable[[], object]]:
         image = np.ones((1, 1, 4, 4), dtype)
         yield partial(conv_transpose2d, image, image[:, :, :2, :2], stride=2)
         yield from (partial(_store, dtype, integer) for integer in INTEGERS)
+    for mode, dtype in product(SAMPLERS, ("uint8", "uint16", "float32", "float64")):
+        yield partial(_sample, mode, dtype)
     for dtype in DTYPES[:-2]:
         yield partial(_pool_and_back, np.ones((1, 4, 4), dtype))
     yield partial(_png_and_back, np.ones((4, 4, 3), np.uint8), 8)
@@ -54,6 +58,24 @@ def _resample_volume(dtype: str) -> None:
     resampler = Resampler(axes, method, dtype)
     target = np.empty((1, *resampler.shape_out, 1), dtype)
     resample_array(resampler, np.ones((1, *resampler.shape_in, 1), dtype), target, 2)
+
+
+def _sample(mode: str, dtype: str) -> None:
+    mapping = VoxelMap((2, 2, 2), (2, 2, 2), np.eye(4))
+    resampler = DirectResampler(mapping, Method(MODES[mode]), np.dtype(dtype), np.dtype(dtype))
+    for _ in resampler.stream(_Ones(dtype), 1, 1):
+        pass
+
+
+class _Ones:
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+
+    def read(self, count: int) -> Any:
+        return np.ones((count, 2, 2, 1), self.dtype)
+
+    def skip(self, count: int) -> None:
+        pass
 
 
 def _sum_planes(dtype: str) -> None:

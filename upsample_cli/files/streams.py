@@ -191,6 +191,11 @@ class ForwardReader:
 
     def skip(self, count: int) -> None:
         """Pass over ``count`` bytes."""
+        if not self.is_gzip and self.source.seekable():
+            with self._named_errors():
+                self.source.seek(count, os.SEEK_CUR)
+            self.position += count
+            return
         while count:
             step = min(count, SKIP_BYTES)
             self.read_array((step,), np.dtype(np.uint8))
