@@ -172,7 +172,8 @@ def explained(mapped: Mapped) -> Iterator[str]:
             yield f"  {name} = {row[3]:11.6g} {terms}"
     if mapped.mapping is not None:
         outside = 1 - mapped.mapping.inside_share()
-        yield f"outside  about {outside:.0%} of the output is filled"
+        share = f"about {outside:.0%} of the output" if outside else "nothing"
+        yield f"filled   {share}, where it lies outside the input"
     if resampler.holds_item:
         yield "planes   needed out of their order: those of a volume are held in memory"
 

@@ -32,21 +32,16 @@ def nearest(
     source: Any, frame: Any, matrix: Any, fills: Any, first: Any, rows_out: Any, target: Any
 ) -> None:
     """Copy the voxel nearest to each sample, the upper one of two; any unsigned dtype, as bits."""
-    origin, depth, height, width = frame
     lanes = fills.size
     for row in range(target.shape[0]):
         out = target[row]
         bases = row_bases(matrix, (first + row) % rows_out, (first + row) // rows_out)
-        ends = (0, out.size // lanes)
-        lo, hi = clip(bases, matrix, frame, -EDGE, EDGE - 1, ends)
-        fill(out, fills, lo, hi)
-        for i in range(lo, hi):
-            x = nearest_index(bases[0] + i * matrix[0, 0], width)
-            y = nearest_index(bases[1] + i * matrix[1, 0], height)
-            z = nearest_index(bases[2] + i * matrix[2, 0], depth) - np.uint64(origin)
-            n = ((z * np.uint64(height) + y) * np.uint64(width) + x) * np.uint64(lanes)
-            for lane in range(lanes):
-                out[i * lanes + lane] = source[n + np.uint64(lane)]
+        ends = clip(bases, matrix, frame, -EDGE, EDGE - 1, (0, out.size // lanes))
+        fill(out, fills, ends[0], ends[1])
+        if lanes == 1:
+            pick(source, frame, bases, matrix, ends, 1, out)
+        else:
+            pick(source, frame, bases, matrix, ends, lanes, out)
 
 
 @kernel
@@ -150,9 +145,17 @@ def fill(out: Any, fills: Any, lo: Any, hi: Any) -> None:
 
 
 @inlined
-def nearest_index(place: Any, size: Any) -> Any:
-    """Return the voxel whose centre is nearest, within the axis."""
-    return np.uint64(min(max(np.floor(place + 0.5), 0.0), size - 1.0))
+def pick(source: Any, frame: Any, bases: Any, matrix: Any, ends: Any, lanes: Any, out: Any) -> None:
+    """Copy the nearest voxels."""
+    origin, depth, height, width = frame
+    for i in range(ends[0], ends[1]):
+        # Half a voxel added, no place is negative, so that cutting it off is a floor.
+        x = min(int(bases[0] + i * matrix[0, 0] + 0.5), width - 1)
+        y = min(int(bases[1] + i * matrix[1, 0] + 0.5), height - 1)
+        z = min(int(bases[2] + i * matrix[2, 0] + 0.5), depth - 1) - origin
+        n = np.uint64(((z * height + y) * width + x) * lanes)
+        for lane in range(lanes):
+            out[i * lanes + lane] = source[n + np.uint64(lane)]
 
 
 @inlined

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import direct
-from upsample_cli.passes.arithmetic import choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
 from upsample_cli.passes.mapped import MappedResampler, Planes, fill_of
 from upsample_cli.passes.scratch import scratch
 from upsample_cli.passes.streaming import CHUNK_BYTES, FEW_PLANES
@@ -48,6 +48,54 @@ SAMPLERS: dict[str, Sampler] = {
     "cubic": Sampler(direct.cubic, 2),
 }
 """Mode → how it samples; these are the modes that can go from any grid onto any other."""
+
+
+Plan = list[tuple[tuple[int, int], tuple[int, int]]]
+"""The slabs of output planes, each with the input planes that are held for it; half-open."""
+
+
+class PlaneWindow:
+    """Input planes that slide along as they are read.
+
+    Parameters
+    ----------
+    planes
+        Room for them, (capacity, height, width * lanes), of the arithmetic's dtype.
+    arithmetic
+        What loads them.
+
+    Attributes
+    ----------
+    origin, end
+        Which plane lies first, and up to which they have been read.
+    """
+
+    def __init__(self, planes: Array, arithmetic: Arithmetic) -> None:
+        self.planes = planes
+        self.arithmetic = arithmetic
+        self.origin = self.end = 0
+
+    def move(self, first: int, last: int, source: Planes) -> None:
+        """Hold planes [first, last) at least; neither is less than it was."""
+        if self.end <= first:
+            source.skip(first - self.end)
+            self.origin = self.end = first
+        if last - self.origin > len(self.planes):
+            kept = self.planes[first - self.origin : self.end - self.origin]
+            self.planes[: len(kept)] = kept
+            self.origin = first
+        at_once = max(1, CHUNK_BYTES // max(1, self.planes[:1].nbytes))
+        while self.end < last:
+            stop = min(self.end + at_once, last)
+            read = self.arithmetic.load(source.read(stop - self.end))
+            self.planes[self.end - self.origin : stop - self.origin] = read
+            self.end = stop
+
+
+def _capacity(plan: Plan) -> int:
+    """Return the planes to have room for: as many again as are held, so that they seldom move."""
+    most = max(last - first for _, (first, last) in plan)
+    return min(2 * most, max(last for _, (_, last) in plan) - min(first for _, (first, _) in plan))
 
 
 class DirectResampler(MappedResampler):
@@ -84,23 +132,22 @@ class DirectResampler(MappedResampler):
 
     def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
         """Resample the next item."""
+        plan = self._windows(channels, threads)
         lanes = fill_of(self.arithmetic, self.dtype_in, self.fill, channels).size
-        window = np.empty((0, *self.shape_in[1:], lanes), self.arithmetic.dtype)
-        origin = 0
-        for (lo, hi), (first, last) in self._windows(channels, threads):
-            window = self._moved(window, origin, (first, last), source)
-            origin = first
+        shape = (_capacity(plan), *self.shape_in[1:], lanes)
+        window = PlaneWindow(np.empty(shape, self.arithmetic.dtype), self.arithmetic)
+        for (lo, hi), (first, last) in plan:
+            window.move(first, last, source)
             slab = np.empty((hi - lo, *self.shape_out[1:], channels), self.dtype_out)
-            yield slab, self._sample(window, origin, lo, slab, threads)
-        source.skip(self.shape_in[0] - origin - len(window))
+            yield slab, self._sample(window, lo, slab, threads)
+        source.skip(self.shape_in[0] - window.end)
 
     def working_bytes(self, channels: int, threads: int) -> int:
         """Return an estimate of the memory that one item needs."""
         plane = math.prod(self.shape_in[1:]) * channels * self.arithmetic.lanes(self.dtype_in)
-        most = max(last - first for _, (first, last) in self._windows(channels, threads))
         slab = self._slab_planes(channels, threads) * self._plane_bytes(channels)
-        # A window is copied into the next.
-        return 2 * most * plane * self.arithmetic.dtype.itemsize + 2 * slab
+        held = _capacity(self._windows(channels, threads)) * plane * self.arithmetic.dtype.itemsize
+        return held + 2 * slab + 2 * CHUNK_BYTES
 
     def _plane_bytes(self, channels: int) -> int:
         return math.prod(self.shape_out[1:]) * channels * self.dtype_out.itemsize
@@ -110,9 +157,7 @@ class DirectResampler(MappedResampler):
         most = max(least, CHUNK_BYTES // self._plane_bytes(channels))
         return min(most, self.shape_out[0])
 
-    def _windows(
-        self, channels: int, threads: int
-    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    def _windows(self, channels: int, threads: int) -> "Plan":
         """Return the slabs [lo, hi), each with the input planes [first, last) to be held for it."""
         size, depth = self._slab_planes(channels, threads), self.shape_out[0]
         slabs = [(lo, min(lo + size, depth)) for lo in range(0, depth, size)]
@@ -124,32 +169,16 @@ class DirectResampler(MappedResampler):
         held = [(min(first, last), last) for first, last in zip(firsts, lasts, strict=True)]
         return list(zip(slabs, held, strict=True))
 
-    def _moved(self, window: Array, origin: int, planes: tuple[int, int], source: Planes) -> Array:
-        """Return the window of planes [first, last), after that from ``origin`` on."""
-        first, last = planes
-        arrived = origin + len(window)
-        if (first, last) == (origin, arrived):
-            return window
-        moved = np.empty((last - first, *window.shape[1:]), window.dtype)
-        kept = window[first - origin :]
-        moved[: len(kept)] = kept
-        source.skip(max(0, first - arrived))
-        at_once = max(1, CHUNK_BYTES // max(1, moved[:1].nbytes))
-        for begin in range(max(first, arrived), last, at_once):
-            end = min(begin + at_once, last)
-            moved[begin - first : end - first] = self.arithmetic.load(source.read(end - begin))
-        return moved
-
-    def _sample(self, window: Array, origin: int, lo: int, slab: Array, threads: int) -> int:
+    def _sample(self, window: "PlaneWindow", lo: int, slab: Array, threads: int) -> int:
         """Fill the output planes from ``lo`` on; return how many values did not fit."""
         rows = slab.reshape(-1, math.prod(slab.shape[2:]))
         shares = min(len(rows), threads * SHARES_PER_THREAD) if threads > 1 else 1
         edges = [len(rows) * share // shares for share in range(shares + 1)]
-        frame = (origin, *self.shape_in)
+        frame = (window.origin, *self.shape_in)
         tasks = [
             partial(
                 self._sample_rows,
-                window.reshape(-1),
+                window.planes.reshape(-1),
                 frame,
                 lo * self.shape_out[1] + begin,
                 rows[begin:end],
