@@ -128,7 +128,7 @@ class DirectResampler(MappedResampler):
         self.arithmetic = choose_arithmetic(axes, method, dtype_in, dtype_out)
         self.sampler = SAMPLERS[method.mode.name]
         self.fill = fill
-        self.holds_item = bool(mapping.matrix[2, 2] < 0)
+        self.holds_item = bool(mapping.matrix[2, 2] <= 0)
 
     def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
         """Resample the next item."""
