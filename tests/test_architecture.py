@@ -21,7 +21,7 @@ ALLOWED = {
     "codecs": {"codecs", "kernels", "threads"},
     "files": {"codecs", "errors", "files", "sampling"},
     "advice": {"files", "job", "sampling"},
-    "mapped": {"errors", "files", "passes", "sampling"},
+    "mapped": {"errors", "files", "passes", "resources", "sampling"},
     "job": {"advice", "errors", "files", "mapped", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
     "report": {"job", "mapped", "passes", "sampling", "text"},

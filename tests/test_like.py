@@ -21,7 +21,6 @@ from volumes import (
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import nifti
-from upsample_cli.files.nifti_header import read_header
 from upsample_cli.passes import aligned, direct, streaming
 from upsample_cli.sampling.grid import Grid
 from upsample_cli.sampling.mapping import VoxelMap, tolerance_between
@@ -467,4 +466,23 @@ def test_the_reference_is_read_up_to_its_voxels(tmp_path, resample):
     cut.write_bytes(source.read_bytes()[:352])
     resample(source, tmp_path / "out.nii", like=cut)
     assert (tmp_path / "out.nii").read_bytes()[352:] == source.read_bytes()[352:]
-    assert read_header is not None
+
+
+def test_grids_out_of_proportion_are_refused(tmp_path, resample):
+    source = placed(tmp_path / "in.nii", noise("f4"), np.eye(4), version=2)
+    affine = np.diag([1e20, 1e20, 1e20, 1])
+    reference = placed(tmp_path / "ref.nii", np.zeros(SHAPE, "u1"), affine, version=2)
+    with pytest.raises(RequestError, match=r"ref\.nii: its grid is out of proportion to that of"):
+        resample(source, tmp_path / "out.nii", like=reference)
+
+
+def test_a_volume_that_must_be_held_whole_says_so_where_memory_lacks(
+    tmp_path, resample, monkeypatch
+):
+    from upsample_cli import resources
+
+    source = placed(tmp_path / "in.nii", np.zeros((300, 300, 300), "f4"), np.eye(4))
+    flipped = placed(tmp_path / "ref.nii", np.zeros((2, 2, 300), "u1"), np.diag([1.0, 1, -1, 1]))
+    monkeypatch.setattr(resources, "available_memory", lambda: 2**24)
+    with pytest.raises(RequestError, match="needed out of their order, so that all are held"):
+        resample(source, tmp_path / "out.nii", like=flipped)

@@ -1,6 +1,5 @@
 """A volume onto another grid: everything that can be known before the first voxel is read."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from upsample_cli.errors import RequestError
 from upsample_cli.passes.aligned import AlignedResampler
 from upsample_cli.passes.direct import SAMPLERS, DirectResampler
 from upsample_cli.passes.mapped import MappedResampler
+from upsample_cli.resources import check_memory
 from upsample_cli.sampling.mapping import (
     AlignedMap,
     Like,
@@ -23,6 +23,11 @@ from upsample_cli.sampling.modes import MODES, Method
 if TYPE_CHECKING:
     from upsample_cli.files.nifti import NiftiSource
     from upsample_cli.files.nifti_header import NiftiHeader
+
+PLACE_BYTES = 64
+"""What the sampling of an axis takes for each output, in a mode of few taps."""
+FARTHEST = 1e12
+"""In input voxels: no header means that, and float64 could not tell neighbours there."""
 
 COPYING = Method(MODES["nearest-exact"])
 ROUNDING = 1e-6
@@ -95,7 +100,11 @@ def _map_like(
         raise RequestError("--mode", problem, f"use {', '.join(SAMPLERS)}")
     reference = read_reference(target.reference)
     own, wanted = grids(source.header, reference)
+    check_memory("--like", sum(wanted.shape) * PLACE_BYTES)
     mapping = VoxelMap.between(own, wanted)
+    if not np.abs(mapping.matrix).max() < FARTHEST:
+        problem = f"its grid is out of proportion to that of {source.name}"
+        raise RequestError(target.reference, problem, "check the affines of both")
     aligned = mapping.aligned(tolerance_between(own, wanted))
     if aligned is not None and aligned.copies:
         method = COPYING
@@ -153,35 +162,3 @@ def _scaling(header: "NiftiHeader") -> tuple[float, float]:
 def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
     return float(limits.min), float(limits.max)
-
-
-def explained(mapped: Mapped) -> Iterator[str]:
-    """Yield lines that say where the outputs lie, in input voxels."""
-    aligned, resampler = mapped.aligned, mapped.resampler
-    if aligned is not None:
-        yield "axis   from   size in   size out    inside   first sample at         step"
-        shape_out = resampler.shape_out[::-1]
-        for axis, row in enumerate(aligned.order):
-            yield _axis_line(aligned, axis, row, shape_out[axis])
-    elif mapped.mapping is not None:
-        yield "output voxel (i, j, k) lies at the input voxel"
-        for name, row in zip("xyz", mapped.mapping.matrix.tolist(), strict=False):
-            terms = " ".join(
-                f"{value:+11.6g} {letter}" for value, letter in zip(row[:3], "ijk", strict=True)
-            )
-            yield f"  {name} = {row[3]:11.6g} {terms}"
-    if mapped.mapping is not None:
-        outside = 1 - mapped.mapping.inside_share()
-        share = f"about {outside:.0%} of the output" if outside else "nothing"
-        yield f"filled   {share}, where it lies outside the input"
-    if resampler.holds_item:
-        yield "planes   needed out of their order: those of a volume are held in memory"
-
-
-def _axis_line(aligned: AlignedMap, axis: int, row: int, size_out: int) -> str:
-    along = aligned.axes[axis]
-    source = ("-" if aligned.flips[axis] else "+") + "xyz"[row]
-    return (
-        f"{'xyz'[axis]:4} {source:>6} {along.size_in:9} {size_out:10} {along.size_out:9} "
-        f"{along.start:17.6g} {along.step:12.6g}"
-    )
