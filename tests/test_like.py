@@ -236,15 +236,15 @@ def test_volumes_of_a_series_do_not_mix(tmp_path, resample, name, suffix):
 
 def test_only_the_planes_that_are_needed_are_read(tmp_path, resample, monkeypatch):
     read = []
-    original = nifti.NiftiSource.read
+    original = nifti.NiftiSource.read_into
     monkeypatch.setattr(
-        nifti.NiftiSource, "read", lambda self, n: read.append(n) or original(self, n)
+        nifti.NiftiSource, "read_into", lambda self, p: read.append(len(p)) or original(self, p)
     )
     source = placed(tmp_path / "in.nii", noise("f4", (6, 6, 400)), np.eye(4))
     tilted = affine_of(rotation(0.01, 0.02, 0), np.array([2, 2, 203.0]), (5, 5, 9))
     reference = placed(tmp_path / "ref.nii", np.zeros((5, 5, 9), "u1"), tilted)
     resample(source, tmp_path / "out.nii", like=reference)
-    assert sum(read) < 15
+    assert 0 < sum(read) < 15
 
 
 @pytest.mark.parametrize(("version", "order"), list(itertools.product((1, 2), "<>")))

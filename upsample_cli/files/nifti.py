@@ -79,6 +79,12 @@ class NiftiSource:
         planes = self.reader.read_array(shape, self.header.disk_dtype)
         return planes if planes.dtype.isnative else planes.astype(self.dtype)
 
+    def read_into(self, planes: Array) -> None:
+        """Fill ``planes``, as ``read`` would return them, with the next ones."""
+        self.reader.read_into(planes)
+        if not self.header.disk_dtype.isnative:
+            planes.byteswap(inplace=True)
+
     def skip(self, count: int) -> None:
         """Pass over the next ``count`` planes."""
         plane = self.header.disk_dtype.itemsize * self.channels * math.prod(self.shape[1:])

@@ -59,20 +59,37 @@ class PlaneWindow:
 
     Parameters
     ----------
-    planes
-        Room for them, (capacity, height, width * lanes), of the arithmetic's dtype.
+    capacity
+        How many there is room for.
+    plane
+        Shape of one, (height, width, channels).
+    element
+        The dtype that is read.
     arithmetic
         What loads them.
 
     Attributes
     ----------
+    planes
+        (capacity, height, width, lanes) of the arithmetic's dtype.
     origin, end
         Which plane lies first, and up to which they have been read.
     """
 
-    def __init__(self, planes: Array, arithmetic: Arithmetic) -> None:
-        self.planes = planes
+    def __init__(
+        self,
+        capacity: int,
+        plane: tuple[int, ...],
+        element: np.dtype[Any],
+        arithmetic: Arithmetic,
+    ) -> None:
         self.arithmetic = arithmetic
+        probe = np.zeros((1, 1, plane[-1]), element)
+        loaded = arithmetic.load(probe)
+        self.loads_as_read = np.may_share_memory(loaded, probe)
+        shape = (capacity, *plane[:-1], loaded.shape[-1])
+        self.planes = np.empty(shape, arithmetic.dtype)
+        self.as_read = self.planes.view(element) if self.loads_as_read else self.planes
         self.origin = self.end = 0
 
     def move(self, first: int, last: int, source: Planes) -> None:
@@ -87,8 +104,11 @@ class PlaneWindow:
         at_once = max(1, CHUNK_BYTES // max(1, self.planes[:1].nbytes))
         while self.end < last:
             stop = min(self.end + at_once, last)
-            read = self.arithmetic.load(source.read(stop - self.end))
-            self.planes[self.end - self.origin : stop - self.origin] = read
+            room = slice(self.end - self.origin, stop - self.origin)
+            if self.loads_as_read:
+                source.read_into(self.as_read[room])
+            else:
+                self.planes[room] = self.arithmetic.load(source.read(stop - self.end))
             self.end = stop
 
 
@@ -133,9 +153,8 @@ class DirectResampler(MappedResampler):
     def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
         """Resample the next item."""
         plan = self._windows(channels, threads)
-        lanes = fill_of(self.arithmetic, self.dtype_in, self.fill, channels).size
-        shape = (_capacity(plan), *self.shape_in[1:], lanes)
-        window = PlaneWindow(np.empty(shape, self.arithmetic.dtype), self.arithmetic)
+        shape = (*self.shape_in[1:], channels)
+        window = PlaneWindow(_capacity(plan), shape, self.dtype_in, self.arithmetic)
         for (lo, hi), (first, last) in plan:
             window.move(first, last, source)
             slab = np.empty((hi - lo, *self.shape_out[1:], channels), self.dtype_out)

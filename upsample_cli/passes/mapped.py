@@ -18,6 +18,9 @@ class Planes(Protocol):
     def read(self, count: int) -> Array:
         """Return the next planes, shape (count, height, width, channels), native dtype."""
 
+    def read_into(self, planes: Array) -> None:
+        """Fill an array with the next planes."""
+
     def skip(self, count: int) -> None:
         """Pass over the next planes."""
 
