@@ -21,7 +21,9 @@ from volumes import (
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import nifti
+from upsample_cli.kernels import direct as kernels
 from upsample_cli.passes import aligned, direct, streaming
+from upsample_cli.sampling import mapping, modes
 from upsample_cli.sampling.grid import Grid
 from upsample_cli.sampling.mapping import VoxelMap, tolerance_between
 
@@ -423,6 +425,21 @@ def test_the_command_line(tmp_path, cli, samples):
     assert (several.returncode, lone.returncode) == (2, 2)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_pipe_is_as_good_as_a_file(tmp_path, cli, resample, suffix):
+    source = placed(tmp_path / f"in{suffix}", noise("i2", (*SHAPE, 2)), TURNED)
+    reference = reference_for(tmp_path, MATRICES["oblique"], shape=(4, 4, 4))
+    resample(source, tmp_path / f"out{suffix}", like=reference, threads=2)
+    done = cli("resample", "-", "-", "--like", reference, stdin=source.read_bytes())
+    assert done.returncode == 0
+    assert done.stdout == (tmp_path / f"out{suffix}").read_bytes()
+
+
+def test_kernels_know_the_same_numbers_as_the_sampling():
+    assert kernels.EDGE == mapping.EDGE
+    assert kernels.KEYS_A == modes.KEYS_A
+
+
 def test_a_coarser_grid_gets_a_hint(tmp_path, resample):
     source = placed(tmp_path / "in.nii", noise("f4"), np.eye(4))
     coarse = placed(tmp_path / "ref.nii", np.zeros((2, 2, 2), "u1"), np.diag([3.0, 3, 3, 1]))
@@ -436,16 +453,32 @@ def test_the_planes_that_a_slab_reads_are_all_that_its_samples_read():
         sizes = rng.integers(1, 9, 6)
         matrix = np.eye(4)
         matrix[:3] = rng.normal(size=(3, 4)) * (1, 1, 1, 3)
-        mapping = VoxelMap(tuple(sizes[:3]), tuple(sizes[3:]), matrix)
+        voxel_map = VoxelMap(tuple(sizes[:3]), tuple(sizes[3:]), matrix)
         lo, hi = 0, int(rng.integers(1, sizes[5] + 1))
         for mode, sampler in direct.SAMPLERS.items():
-            first, last = mapping.planes(lo, hi, sampler.reach)
+            first, last = voxel_map.planes(lo, hi, sampler.reach)
             assert 0 <= first <= last <= sizes[2]
             for i, j, k in itertools.product(range(sizes[3]), range(sizes[4]), range(lo, hi)):
                 place = matrix[2] @ (i, j, k, 1)
                 if -naive.EDGE <= place < sizes[2] - 1 + naive.EDGE:
                     taps = [tap for tap, _ in naive.axis_taps(place, sizes[2], mode)]
                     assert first <= min(taps) <= max(taps) < last
+
+
+@pytest.mark.parametrize(("angle", "planes"), [(0.01, 60), (0.3, 260), (np.pi, 400)])
+def test_a_window_is_as_deep_as_the_tilt_asks(angle, planes):
+    shape = (200, 200, 400)
+    tilted = affine_of(
+        rotation(np.sin(angle / 2), 0, 0) * 0.999, np.array([99.5, 99.5, 199.5]), shape
+    )
+    tilted[2, 0] = 1e-3
+    linear = modes.Method(modes.MODES["linear"])
+    resampler = direct.DirectResampler(
+        VoxelMap(shape, shape, tilted), linear, np.dtype("f4"), np.dtype("f4")
+    )
+    window = resampler.working_bytes(1, 2) - 4 * streaming.CHUNK_BYTES
+    assert window <= 2 * planes * 200 * 200 * 4
+    assert resampler.holds_item == (angle == np.pi)
 
 
 def test_grids_are_aligned_to_a_millionth_or_to_float32():

@@ -17,7 +17,7 @@ EDGE = 0.5 + 1e-6
 LEAST_TOLERANCE, LARGEST_TOLERANCE = 1e-6, 1e-3
 """In voxels: how far off an axis places may be, for the grids to be called aligned."""
 
-PROBES = 48
+PROBES = 20
 """Voxels of each axis at which the share of a grid that lies inside another is estimated."""
 
 
