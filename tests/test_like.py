@@ -369,6 +369,7 @@ def test_another_dtype_is_filled_too(tmp_path, resample):
         ({"align_corners": True}, "--align-corners: does not go with --like"),
         ({"recompute_scale_factor": True}, "--recompute-scale-factor: does not go with"),
         ({"dtype": "complex64"}, "--dtype: float32 data are not complex"),
+        ({"dtype": "datetime64"}, "--dtype: dtype datetime64 cannot be resampled"),
     ],
 )
 def test_options_that_do_not_go_with_it(tmp_path, resample, holds_only, options, message):

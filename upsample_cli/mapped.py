@@ -7,6 +7,7 @@ import numpy as np
 
 from upsample_cli.errors import RequestError
 from upsample_cli.passes.aligned import AlignedResampler
+from upsample_cli.passes.arithmetic import check_dtypes
 from upsample_cli.passes.direct import SAMPLERS, DirectResampler
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.resources import check_memory
@@ -69,9 +70,12 @@ def map_volume(
         If the reference cannot be read, or one of the two does not say where it is.
     RequestError
         If the volume cannot be put there.
+    TypeError
+        If its dtype cannot become ``dtype_out``.
     """
     from upsample_cli.files.nifti_like import check_placed, check_three_axes
 
+    check_dtypes(source.dtype, dtype_out)
     check_three_axes(source.header, f"--{target.kind}")
     check_placed(source.header, f"--{target.kind}")
     if isinstance(target, Orientation):
@@ -93,19 +97,13 @@ def _orient(target: Orientation, source: "NiftiSource", dtype_out: np.dtype[Any]
 def _map_like(
     target: Like, source: "NiftiSource", method: Method, dtype_out: np.dtype[Any]
 ) -> Mapped:
-    from upsample_cli.files.nifti_like import grids, placed_header, read_reference
+    from upsample_cli.files.nifti_like import placed_header, read_reference
 
     if method.mode.name not in SAMPLERS:
         problem = f"mode {method.mode.name} does not go with --like"
         raise RequestError("--mode", problem, f"use {', '.join(SAMPLERS)}")
     reference = read_reference(target.reference)
-    own, wanted = grids(source.header, reference)
-    check_memory("--like", sum(wanted.shape) * PLACE_BYTES)
-    mapping = VoxelMap.between(own, wanted)
-    if not np.abs(mapping.matrix).max() < FARTHEST:
-        problem = f"its grid is out of proportion to that of {source.name}"
-        raise RequestError(target.reference, problem, "check the affines of both")
-    aligned = mapping.aligned(tolerance_between(own, wanted))
+    mapping, aligned = _maps(source.header, reference)
     if aligned is not None and aligned.copies:
         method = COPYING
     share = mapping.inside_share()
@@ -123,6 +121,18 @@ def _map_like(
         resampler = AlignedResampler(aligned, *shapes, method, source.dtype, dtype_out, fill)
     header, more = placed_header(source.header, reference, aligned, dtype_out)
     return Mapped(mapping, aligned, method, resampler, header, warnings + more)
+
+
+def _maps(header: "NiftiHeader", reference: "NiftiHeader") -> tuple[VoxelMap, AlignedMap | None]:
+    from upsample_cli.files.nifti_like import grids
+
+    own, wanted = grids(header, reference)
+    check_memory("--like", sum(wanted.shape) * PLACE_BYTES)
+    mapping = VoxelMap.between(own, wanted)
+    if not np.abs(mapping.matrix).max() < FARTHEST:
+        problem = f"its grid is out of proportion to that of {header.name}"
+        raise RequestError(reference.name, problem, "check the affines of both")
+    return mapping, mapping.aligned(tolerance_between(own, wanted))
 
 
 def _stored_fill(
