@@ -12,6 +12,7 @@ from upsample_cli import pipeline
 from upsample_cli.cli import app
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.job import Request
+from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.target import Target
 
 collect_ignore = ["benchmarks"]  # needs what users do not have, and measures seconds
@@ -40,8 +41,14 @@ def as_target(**wanted):
 
 def resample_file(source, output, *, image=None, **options):
     """Run a resample in this process."""
-    wanted = {key: options.pop(key) for key in ("scale", "size", "spacing") if key in options}
-    request = Request(target=as_target(**wanted), image=image or ImageOptions(), **options)
+    if "like" in options:
+        target = Like(str(options.pop("like")), options.pop("fill", None))
+    elif "orientation" in options:
+        target = Orientation(options.pop("orientation"))
+    else:
+        kinds = ("scale", "size", "spacing")
+        target = as_target(**{key: options.pop(key) for key in kinds if key in options})
+    request = Request(target=target, image=image or ImageOptions(), **options)
     return pipeline.resample(request, str(source), str(output), no_progress)
 
 

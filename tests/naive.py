@@ -309,3 +309,37 @@ def elect(labels, sizes, scales=None, align_corners=False, antialias=False):
         own = int(labels[tuple(index[i] for index, i in zip(nearest, place, strict=True))])
         target[place] = own if own in tied else min(tied)
     return target
+
+
+EDGE = 0.5 + 1e-6
+
+
+def sampled(voxels, matrix, shape, mode, fill):
+    """Sample (x, y, z, …) at ``matrix @ (i, j, k, 1)`` for every voxel of ``shape``, in float64."""
+    result = np.full((*shape, *voxels.shape[3:]), fill, np.result_type(voxels.dtype, np.float64))
+    sizes = np.array(voxels.shape[:3])
+    for index in np.ndindex(*shape):
+        place = matrix[:3, :3] @ index + matrix[:3, 3]
+        if (place < -EDGE).any() or (place >= sizes - 1 + EDGE).any():
+            continue
+        total = 0
+        for taps in itertools.product(
+            *(axis_taps(p, n, mode) for p, n in zip(place, sizes, strict=True))
+        ):
+            voxel = tuple(tap for tap, _ in taps)
+            total = total + math.prod(weight for _, weight in taps) * voxels[voxel]
+        result[index] = total
+    return result
+
+
+def axis_taps(place, size, mode):
+    """Return the voxels that a place on an axis weighs, with their weights."""
+    left = math.floor(place)
+    t = place - left
+    if mode == "nearest-exact":
+        pairs = [(math.floor(place + 0.5), 1)]
+    elif mode == "linear":
+        pairs = [(left, 1 - t), (left + 1, t)]
+    else:
+        pairs = [(left - 1 + k, keys(abs(t + 1 - k), -0.75)) for k in range(4)]
+    return [(min(max(tap, 0), size - 1), weight) for tap, weight in pairs]

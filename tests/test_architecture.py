@@ -22,10 +22,11 @@ ALLOWED = {
     "files": {"codecs", "errors", "files", "sampling"},
     "output": {"errors", "files", "resources"},
     "advice": {"files", "job", "sampling"},
-    "job": {"advice", "errors", "files", "output", "passes", "resources", "sampling"},
+    "mapped": {"errors", "files", "passes", "resources", "sampling"},
+    "job": {"advice", "errors", "files", "mapped", "output", "passes", "resources", "sampling"},
     "pipeline": {"advice", "files", "job", "output", "passes"},
     "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
-    "report": {"inverse", "job", "sampling", "text"},
+    "report": {"inverse", "job", "mapped", "passes", "sampling", "text"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
         *{"", "cli", "demos", "errors", "files", "inverse", "job", "kernels", "output"},

@@ -73,7 +73,14 @@ def hints_about(job: "Job") -> Iterator[str]:
             f"the last {len(job.axes)} of {len(source.full_shape)} axes are resampled; "
             "one number per axis says otherwise, such as 2x2 for a stack of images"
         )
-    step = max(axis.step for axis in job.axes)
+    step = job.step
+    if job.mapped is not None:
+        if step > SHRINKING and method.mode.blurs:
+            yield (
+                "the new grid is coarser, and voxels between its samples are skipped; first "
+                "--spacing with --antialias weighs them all"
+            )
+        return
     if step > SHRINKING and method.mode.allows_antialias and not method.antialias:
         yield f"shrinking without --antialias skips {element}s; --antialias weighs them all"
     if step > SHRINKING and method.mode.name == "nearest":

@@ -10,12 +10,15 @@ from upsample_cli.advice import ELEMENT_NAMES, hints_about, says_labels, warning
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
+from upsample_cli.mapped import Mapped, map_volume
 from upsample_cli.output import named_dtype
 from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
+from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import planes_per_chunk, window_bytes
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
 
@@ -41,7 +44,7 @@ class Request:
     ``align_corners`` and ``antialias`` are None where the user said nothing.
     """
 
-    target: Target
+    target: Target | Like | Orientation
     image: "ImageOptions"
     mode: str | None = None
     labels: bool = False
@@ -74,13 +77,16 @@ class Job:
     mode
         The mode's name, as it was asked for.
     method, axes, resampler
-        How each axis is sampled, slowest first, and the passes that do it.
+        How each axis is sampled, slowest first, and the passes that do it. Onto another grid there
+        are no axes.
     channels
         Interleaved values of an element.
     header
         The output's header, for a volume.
     image_mode
         The output's Pillow mode, for an image.
+    mapped
+        How a volume comes onto another grid, if that is what is asked.
     warnings, hints
         What the user should know.
     """
@@ -90,10 +96,11 @@ class Job:
     mode: str
     method: Method
     axes: list[AxisMap]
-    resampler: Resampler
+    resampler: Resampler | MappedResampler
     channels: int
     header: "NiftiHeader | None" = None
     image_mode: str = ""
+    mapped: Mapped | None = None
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
 
@@ -115,11 +122,33 @@ class Job:
             pixels_in = math.prod(self.resampler.shape_in) * self.channels
             return 2 * pixels_in * self.resampler.dtype_in.itemsize + 2 * self.output_bytes
         threads = self.request.threads
+        if isinstance(self.resampler, MappedResampler):
+            return self.resampler.working_bytes(self.channels, threads)
         chunk, slab = planes_per_chunk(self.resampler, self.channels, threads)
         plane_in = math.prod(self.resampler.shape_in[1:]) * self.resampler.dtype_in.itemsize
         plane_out = math.prod(self.resampler.shape_out[1:]) * self.resampler.dtype_out.itemsize
         passing = (chunk * plane_in + slab * plane_out) * self.channels * 2
         return window_bytes(self.resampler, self.channels, chunk) + passing
+
+    @property
+    def step(self) -> float:
+        """The largest distance between neighbouring outputs along an axis, in input samples."""
+        if self.mapped is None:
+            return max(axis.step for axis in self.axes)
+        return max(self.mapped.mapping.steps) if self.mapped.mapping else 1.0
+
+    @property
+    def how(self) -> str:
+        """The mode as it was asked for, or that voxels are only copied."""
+        is_copied = self.mapped is not None and self.method.mode.name != self.mode
+        return "copied" if is_copied and not self.method.mode.blurs else self.mode
+
+    @property
+    def less_memory(self) -> str:
+        """What would need less memory."""
+        if isinstance(self.resampler, MappedResampler) and self.resampler.holds_item:
+            return "its planes are needed out of their order, so that all are held at once"
+        return "ask for a smaller output"
 
     @property
     def shape_in(self) -> str:
@@ -178,6 +207,8 @@ def _prepare(request: Request, source: "Source") -> Job:
     mode = _mode(request, source)
     dimensions = _dimensions(request, mode, source)
     method = _method(request, mode, dimensions)
+    if not isinstance(request.target, Target):
+        return _prepare_mapped(request, source, mode, method)
     axes = _axes(request, source, method)
     dtype_in, channels, image_mode = _elements(source, method)
     dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
@@ -206,6 +237,32 @@ def _mode(request: Request, source: "Source") -> str:
     if request.mode is not None:
         return request.mode
     return LABEL if request.labels or says_labels(source) else "linear"
+
+
+def _prepare_mapped(request: Request, source: "Source", mode: str, method: Method) -> Job:
+    assert not isinstance(request.target, Target)
+    option = f"--{request.target.kind}"
+    if source.kind != "volume":
+        problem = f"{source.name} is of kind {source.kind}, which has no place in the world"
+        raise RequestError(option, problem, "use a NIfTI volume")
+    switches = {
+        "--align-corners": method.align_corners,
+        "--antialias": method.antialias and not method.mode.needs_antialias,
+        "--recompute-scale-factor": request.recompute_scale_factor,
+    }
+    for name, is_on in switches.items():
+        if is_on:
+            raise RequestError(name, f"does not go with {option}", "drop one")
+    dtype_out = source.dtype if request.dtype is None else named_dtype(request.dtype)
+    try:
+        mapped = map_volume(request.target, source, method, dtype_out)
+    except TypeError as error:
+        raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
+    job = Job(request, source, mode, mapped.method, [], mapped.resampler, source.channels)
+    job.mapped, job.header = mapped, mapped.header
+    job.warnings += [*mapped.warnings, *warnings_about(job)]
+    job.hints += hints_about(job)
+    return job
 
 
 def _dimensions(request: Request, mode: str, source: "Source") -> int:
@@ -248,6 +305,7 @@ def _method(request: Request, name: str, dimensions: int) -> Method:
 
 
 def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
+    assert isinstance(request.target, Target)
     sizes = tuple(reversed(source.shape))
     if None in request.target.values and source.kind != "image":
         raise RequestError("--size", "a number can be left out for images only", "give them all")

@@ -101,9 +101,11 @@ def check_image(
     check_size(output.image_format, shape, output.name)
 
 
-def check_room(output: Destination, *, memory: int, disk: int) -> None:
+def check_room(
+    output: Destination, *, memory: int, disk: int, remedy: str = "ask for a smaller output"
+) -> None:
     """Refuse work that needs more bytes of memory, or of disk before compression, than are free."""
-    check_memory(output.name, memory)
+    check_memory(output.name, memory, remedy)
     ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
     check_disk(output.name, disk // ratio)
 

@@ -27,6 +27,7 @@ from upsample_cli.output import (
     summary_line,
 )
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch
+from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
 
@@ -64,7 +65,7 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
         check_kind(job.source, output)
         if job.source.kind == "image":
             check_image(job.source, output, job.image_mode, job.resampler.shape_out)
-        check_room(output, memory=job.working_bytes, disk=job.output_bytes)
+        check_room(output, memory=job.working_bytes, disk=job.output_bytes, remedy=job.less_memory)
         names = file_names(output)
         with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
             RUNNERS[job.source.kind](job, output, files, done)
@@ -78,7 +79,7 @@ def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
     why = " (by its intent)" if job.method.mode.votes and not was_asked_for else ""
     before = f"{job.shape_in} {resampler.dtype_in.name}"
     after = f"{job.shape_out} {resampler.dtype_out.name}"
-    return summary_line((input_name, output_name), before, after, f"{job.mode}{why}", seconds)
+    return summary_line((input_name, output_name), before, after, f"{job.how}{why}", seconds)
 
 
 def _run_stream(
@@ -116,6 +117,11 @@ def _resampled(
 ) -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
+    if isinstance(resampler, MappedResampler):
+        for _ in range(job.items):
+            assert source.kind == "volume"
+            yield from resampler.stream(source, job.channels, threads)
+        return
     group = items_per_group(resampler, job.channels)
     if group > 1:
         for begin in range(0, job.items, group):
@@ -146,6 +152,7 @@ def _run_image(
 
     request, source, resampler = job.request, job.source, job.resampler
     assert source.kind == "image"
+    assert not isinstance(resampler, MappedResampler)
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)

@@ -1,7 +1,8 @@
 """What a file holds, and what a job would do, as text."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from upsample_cli.text import printable, readable_bytes
 if TYPE_CHECKING:
     from upsample_cli.inverse.plan import Plan
     from upsample_cli.job import Job
+    from upsample_cli.mapped import Mapped
+    from upsample_cli.passes.resampler import Resampler
+    from upsample_cli.sampling.mapping import AlignedMap
 
 Facts = dict[str, Any]
 
@@ -74,11 +78,8 @@ def explain_job(job: "Job") -> str:
         f"sums in  {resampler.arithmetic.description}",
         f"memory   about {readable_bytes(job.working_bytes)} beside the program",
         "",
-        "axis   size in   size out   first sample at         step   taps",
+        *(_axis_lines(job) if job.mapped is None else _mapped_lines(job.mapped)),
     ]
-    for name, axis, plan in zip("xyz", job.axes[::-1], resampler.plans[::-1], strict=False):
-        taps = "copied" if plan is None else str(plan.width)
-        lines.append(_axis_line(name, axis, taps))
     if job.header is not None:
         lines += ["", *_rows("affine", job.header.affine.tolist(), 6)]
     return "\n".join(lines)
@@ -104,6 +105,45 @@ def explain_plan(plan: "Plan") -> str:
     return "\n".join(lines)
 
 
+def _axis_lines(job: "Job") -> Iterator[str]:
+    plans = cast("Resampler", job.resampler).plans
+    yield "axis   size in   size out   first sample at         step   taps"
+    for name, axis, plan in zip("xyz", job.axes[::-1], plans[::-1], strict=False):
+        taps = "copied" if plan is None else str(plan.width)
+        yield _axis_line(name, axis, taps)
+
+
 def _axis_line(name: str, axis: AxisMap, taps: str = "") -> str:
     line = f"{name:4} {axis.size_in:9} {axis.size_out:10} {axis.start:17.6g} {axis.step:12.6g}"
     return f"{line} {taps:>6}" if taps else line
+
+
+def _mapped_lines(mapped: "Mapped") -> Iterator[str]:
+    aligned, resampler = mapped.aligned, mapped.resampler
+    if aligned is not None:
+        yield "axis   from   size in   size out    inside   first sample at         step"
+        shape_out = resampler.shape_out[::-1]
+        for axis, row in enumerate(aligned.order):
+            yield _aligned_line(aligned, axis, row, shape_out[axis])
+    elif mapped.mapping is not None:
+        yield "output voxel (i, j, k) lies at the input voxel"
+        for name, row in zip("xyz", mapped.mapping.matrix.tolist(), strict=False):
+            terms = " ".join(
+                f"{value:+11.6g} {letter}" for value, letter in zip(row[:3], "ijk", strict=True)
+            )
+            yield f"  {name} = {row[3]:11.6g} {terms}"
+    if mapped.mapping is not None:
+        outside = 1 - mapped.mapping.inside_share()
+        share = f"about {outside:.0%} of the output" if outside else "nothing"
+        yield f"filled   {share}, where it lies outside the input"
+    if resampler.holds_item:
+        yield "planes   needed out of their order: those of a volume are held in memory"
+
+
+def _aligned_line(aligned: "AlignedMap", axis: int, row: int, size_out: int) -> str:
+    along = aligned.axes[axis]
+    source = ("-" if aligned.flips[axis] else "+") + "xyz"[row]
+    return (
+        f"{'xyz'[axis]:4} {source:>6} {along.size_in:9} {size_out:10} {along.size_out:9} "
+        f"{along.start:17.6g} {along.step:12.6g}"
+    )

@@ -11,9 +11,11 @@ from upsample_cli.codecs import png_decoder, png_encoder
 from upsample_cli.functional import conv_transpose2d, interpolate, max_pool2d, max_unpool2d
 from upsample_cli.kernels import separable
 from upsample_cli.passes.arithmetic import store
+from upsample_cli.passes.direct import SAMPLERS, DirectResampler
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.sampling.mapping import VoxelMap
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
 
@@ -38,6 +40,8 @@ def tasks() -> Iterator[Callable[[], object]]:
         yield partial(_resample_volume, dtype, "nearest-exact")
     for dtype in ("bool", *INTEGERS):
         yield partial(_vote, dtype)
+    for mode, dtype in product(SAMPLERS, ("uint8", "uint16", "float32", "float64")):
+        yield partial(_sample, mode, dtype)
     for dtype in DTYPES[:-2]:
         yield partial(_pool_and_back, np.ones((1, 4, 4), dtype))
     yield partial(_png_and_back, np.ones((4, 4, 3), np.uint8), 8)
@@ -65,6 +69,27 @@ def _vote(dtype: str) -> None:
     labels = np.ones((1, 1, 4), dtype)
     interpolate(labels, scale_factor=2, mode="label")
     LabelCounts().add(labels)
+
+
+def _sample(mode: str, dtype: str) -> None:
+    mapping = VoxelMap((2, 2, 2), (2, 2, 2), np.eye(4))
+    resampler = DirectResampler(mapping, Method(MODES[mode]), np.dtype(dtype), np.dtype(dtype))
+    for _ in resampler.stream(_Ones(dtype), 1, 1):
+        pass
+
+
+class _Ones:
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+
+    def read(self, count: int) -> Any:
+        return np.ones((count, 2, 2, 1), self.dtype)
+
+    def read_into(self, planes: Any) -> None:
+        planes[...] = 1
+
+    def skip(self, count: int) -> None:
+        pass
 
 
 def _sum_planes(dtype: str) -> None:

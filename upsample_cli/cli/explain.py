@@ -8,12 +8,15 @@ def explain(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    like: options.LikeReference = None,
+    orientation: options.OrientationCode = None,
     mode: options.Mode = None,
     labels: options.Labels = False,
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
     recompute_scale_factor: options.Recompute = False,
     dtype: options.Dtype = None,
+    fill: options.Fill = None,
     threads: options.Threads = None,
     frame: options.Frame = None,
     max_pixels: options.MaxPixels = None,
@@ -35,7 +38,7 @@ def explain(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing),
+        target=options.parse_target(scale, size, spacing, like, orientation, fill),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         mode=mode.value if mode else None,
         labels=labels,

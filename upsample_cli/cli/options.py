@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from upsample_cli.errors import RequestError
+from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
 from upsample_cli.sampling.target import Target
 from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS
@@ -49,6 +50,36 @@ Spacing = Annotated[
         metavar="F[xFxF]",
         help="Voxel size of a volume, x first, in the header's unit.",
         rich_help_panel=TARGET,
+    ),
+]
+LikeReference = Annotated[
+    str | None,
+    typer.Option(
+        "--like",
+        metavar="REFERENCE",
+        help="Put a volume on the grid of another, by both affines: any rotation, shear or flip. "
+        "Modes nearest-exact, linear and cubic.",
+        rich_help_panel=TARGET,
+    ),
+]
+OrientationCode = Annotated[
+    str | None,
+    typer.Option(
+        "--orientation",
+        metavar="CODE",
+        help="Turn the axes of a volume to a code such as RAS or LPI; voxels are only copied.",
+        rich_help_panel=TARGET,
+    ),
+]
+Fill = Annotated[
+    float | None,
+    typer.Option(
+        "--fill",
+        metavar="VALUE",
+        help="With --like: the value outside the input's field of view, after slope and intercept; "
+        "0 by default.",
+        show_default=False,
+        rich_help_panel=HOW,
     ),
 ]
 Mode = Annotated[
@@ -319,7 +350,14 @@ Explain = Annotated[
 ]
 
 
-def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Target:
+def parse_target(
+    scale: str | None,
+    size: str | None,
+    spacing: str | None,
+    like: str | None = None,
+    orientation: str | None = None,
+    fill: float | None = None,
+) -> Target | Like | Orientation:
     """Return the one target that was given.
 
     >>> parse_target("2x2x1", None, None)
@@ -331,11 +369,19 @@ def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Ta
         If none or several were given, or the text is not what the option takes.
     """
     given = {"scale": scale, "size": size, "spacing": spacing}
+    given |= {"like": like, "orientation": orientation}
     texts = {kind: text for kind, text in given.items() if text is not None}
     if len(texts) != 1:
         problem = "no target was given" if not texts else "several targets were given"
         names = ", ".join(f"--{kind}" for kind in (texts or given))
-        raise RequestError(names, problem, "use exactly one of --scale, --size and --spacing")
+        *most, last = (f"--{kind}" for kind in given)
+        raise RequestError(names, problem, f"use exactly one of {', '.join(most)} and {last}")
+    if fill is not None and like is None:
+        raise RequestError("--fill", "goes with --like only", "drop it")
+    if like is not None:
+        return Like(like, fill)
+    if orientation is not None:
+        return Orientation(orientation)
     if scale is not None:
         return Target("scale", _numbers("scale", scale))
     if spacing is not None:

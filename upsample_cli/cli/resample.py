@@ -9,12 +9,15 @@ def resample(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    like: options.LikeReference = None,
+    orientation: options.OrientationCode = None,
     mode: options.Mode = None,
     labels: options.Labels = False,
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
     recompute_scale_factor: options.Recompute = False,
     dtype: options.Dtype = None,
+    fill: options.Fill = None,
     straight_alpha: options.StraightAlpha = False,
     threads: options.Threads = None,
     force: options.Force = False,
@@ -41,7 +44,7 @@ def resample(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing),
+        target=options.parse_target(scale, size, spacing, like, orientation, fill),
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
         mode=mode.value if mode else None,
         labels=labels,

@@ -1,6 +1,7 @@
 """NIfTI volumes, read and written strictly forward: .nii, .nii.gz and .hdr/.img pairs."""
 
 import contextlib
+import math
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -77,6 +78,17 @@ class NiftiSource:
         shape = (count, *self.shape[1:], self.channels)
         planes = self.reader.read_array(shape, self.header.disk_dtype)
         return planes if planes.dtype.isnative else planes.astype(self.dtype)
+
+    def read_into(self, planes: Array) -> None:
+        """Fill ``planes``, as ``read`` would return them, with the next ones."""
+        self.reader.read_into(planes)
+        if not self.header.disk_dtype.isnative:
+            planes.byteswap(inplace=True)
+
+    def skip(self, count: int) -> None:
+        """Pass over the next ``count`` planes."""
+        plane = self.header.disk_dtype.itemsize * self.channels * math.prod(self.shape[1:])
+        self.reader.skip(count * plane)
 
     def finish(self) -> list[str]:
         """Check that the file ends well; return warnings."""

@@ -40,30 +40,34 @@ def resampled_header(
     _set_dimensions(header, fields, axes)
     if max(header.codes) > 0:
         _set_forms(header, fields, axes)
-    _set_datatype(fields, header, dtype)
+    set_datatype(fields, header, dtype)
     slice_axis = int(fields["dim_info"]) >> 4 & 3 or 3
     if slice_axis <= len(axes) and not axes[slice_axis - 1].is_copy:
         for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
             fields[field] = 0
-    warnings = [*_form_warnings(header), *_drop_afni(new)]
+    warnings = [*_form_warnings(header), *drop_afni(new)]
     return new, warnings
 
 
 def _set_dimensions(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
-    largest = max(axis.size_out for axis in axes)
-    if largest > LARGEST_DIM_NIFTI1 and not isinstance(fields, nib.Nifti2Header):
-        raise RequestError(
-            header.name,
-            f"{largest} voxels along an axis do not fit in NIfTI-1, whose limit is "
-            f"{LARGEST_DIM_NIFTI1}",
-            "convert it to NIfTI-2 first",
-        )
+    check_dimensions(header, [axis.size_out for axis in axes])
     qcode, scode = header.codes
     # A qform is made of pixdim; an sform is not, and then it is the sform that is believed.
     sizes = header.spacing if qcode <= 0 < scode else header.fields["pixdim"][1:4]
     for index, (axis, size) in enumerate(zip(axes, sizes, strict=False), start=1):
         fields["dim"][index] = axis.size_out
         fields["pixdim"][index] = float(size) * axis.step
+
+
+def check_dimensions(header: NiftiHeader, sizes: Sequence[int]) -> None:
+    """Refuse an output of more voxels along an axis than the header's version can say."""
+    if max(sizes) > LARGEST_DIM_NIFTI1 and not isinstance(header.fields, nib.Nifti2Header):
+        raise RequestError(
+            header.name,
+            f"{max(sizes)} voxels along an axis do not fit in NIfTI-1, whose limit is "
+            f"{LARGEST_DIM_NIFTI1}",
+            "convert it to NIfTI-2 first",
+        )
 
 
 def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
@@ -77,7 +81,8 @@ def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> Non
             fields[field] = row
 
 
-def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+def set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+    """Say that voxels are of a native dtype, with as many channels as the input's."""
     channels = header.element[1]
     wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
     codes = {element: code for code, element in ELEMENTS.items()}
@@ -116,7 +121,7 @@ def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
     return np.stack([*(axis.ravel() for axis in grid), np.ones(8)])
 
 
-def _drop_afni(header: NiftiHeader) -> list[str]:
+def drop_afni(header: NiftiHeader) -> list[str]:
     """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
     flag, rest = header.extensions[:4], header.extensions[4:]
     if not flag[:1].strip(b"\x00"):

@@ -165,14 +165,19 @@ class ForwardReader:
         return rest
 
     def read_array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Read a C-contiguous array.
+        """Read a C-contiguous array; errors as in ``read_into``."""
+        array = np.empty(shape, dtype)
+        self.read_into(array)
+        return array
+
+    def read_into(self, array: NDArray[Any]) -> None:
+        """Fill a C-contiguous array with the next bytes.
 
         Raises
         ------
         FileError
             If the file ends before it, or its gzip data are corrupt.
         """
-        array = np.empty(shape, dtype)
         view = bytes_of(array)
         filled = 0
         with self._named_errors():
@@ -187,10 +192,14 @@ class ForwardReader:
                     )
                 filled += count
         self.position += filled
-        return array
 
     def skip(self, count: int) -> None:
         """Pass over ``count`` bytes."""
+        if not self.is_gzip and self.source.seekable():
+            with self._named_errors():
+                self.source.seek(count, os.SEEK_CUR)
+            self.position += count
+            return
         while count:
             step = min(count, SKIP_BYTES)
             self.read_array((step,), np.dtype(np.uint8))

@@ -22,13 +22,15 @@ class AxisMap:
     """Output sample i of an axis lies at ``start + step * i``, in input voxels (float64).
 
     A voxel's centre is at its whole number. The kernels' taps and the header's affine both
-    follow from this map, so they cannot disagree.
+    follow from this map, so they cannot disagree. With ``is_exact`` the taps are those of the
+    float64 positions, whatever the data; else positions are rounded as PyTorch rounds them.
     """
 
     size_in: int
     size_out: int
     start: float
     step: float
+    is_exact: bool = field(default=False, repr=False)
 
     @classmethod
     def centred(cls, size_in: int, size_out: int, step: float) -> "AxisMap":
@@ -152,6 +154,8 @@ def plan_axis(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     ``float_type`` is the precision of coordinates and weights: float32 for float32 data and
     whatever is computed in it, float64 otherwise.
     """
+    if axis.is_exact:
+        float_type = np.float64
     if method.mode.copies:
         return _single(_nearest_index(axis, method.mode, float_type), float_type)
     if method.mode.averages:
@@ -191,9 +195,13 @@ def _nearest_index(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> 
         position = float_type(axis.step) * np.arange(axis.size_out, dtype=float_type)
     else:
         position = np.maximum(axis.source(float_type), 0) + float_type(0.5)
-    # PyTorch calls floorf here too.
-    floor = np.floor(position.astype(np.float32))
-    return np.asarray(np.clip(floor.astype(np.int64), 0, axis.size_in - 1))
+    return np.asarray(np.clip(_floor(axis, position), 0, axis.size_in - 1))
+
+
+def _floor(axis: AxisMap, position: Floats) -> NDArray[np.int64]:
+    # PyTorch calls floorf, so that a float64 position is rounded to float32 first.
+    rounded = position if axis.is_exact else position.astype(np.float32)
+    return np.floor(rounded).astype(np.int64)
 
 
 def _interpolating(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> AxisPlan:
@@ -201,9 +209,8 @@ def _interpolating(axis: AxisMap, mode: Mode, float_type: type[np.floating]) -> 
     position = axis.source(float_type)
     if len(mode.tap_order) == 2:
         position = np.maximum(position, 0)
-    # PyTorch calls floorf, so that a float64 position is rounded to float32 first; the fraction
-    # that this makes negative is clipped.
-    left = np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
+    left = np.minimum(_floor(axis, position), axis.size_in - 1)
+    # Where the floor was of a rounded position, this may be negative.
     fraction = np.clip(position - left.astype(float_type), 0, 1).astype(float_type)
     weights = mode.tap_weights(fraction)
     first = 1 - len(mode.tap_order) // 2
