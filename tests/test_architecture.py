@@ -24,10 +24,11 @@ ALLOWED = {
     "job": {"advice", "errors", "files", "passes", "resources", "sampling"},
     "pipeline": {"errors", "files", "job", "passes", "resources"},
     "report": {"job", "sampling", "text"},
+    "verify": {"errors", "files", "report", "resources", "sampling", "text", "verify"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
         *{"", "cli", "demos", "errors", "files", "job", "pipeline", "report", "sampling", "text"},
-        *{"threads", "warmup", "kernels"},
+        *{"threads", "verify", "warmup", "kernels"},
     },
     "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},
     "__main__": {"cli"},

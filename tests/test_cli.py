@@ -29,7 +29,7 @@ STACK = RNG.normal(size=(2, 6, 8)).astype("f4")
 VOXELS = RNG.integers(-900, 900, (6, 5, 4), "i2")
 SERIES = RNG.normal(size=(6, 5, 4, 3)).astype("f4")
 
-COMMANDS = ("resample", "info", "explain")
+COMMANDS = ("resample", "info", "explain", "verify")
 MODES = {"nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"}
 MODES |= {"bilinear", "trilinear", "bicubic"}
 OPTIONS = """

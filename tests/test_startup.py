@@ -28,7 +28,9 @@ def imported(*arguments):
     return {name for name in done.stderr.split() if name in HEAVY}
 
 
-@pytest.mark.parametrize("command", [(), ("resample",), ("info",), ("explain",), ("warmup",)])
+@pytest.mark.parametrize(
+    "command", [(), ("resample",), ("info",), ("verify",), ("explain",), ("warmup",)]
+)
 def test_help_imports_nothing_heavy(command):
     assert imported(*command, "--help") == set()
 

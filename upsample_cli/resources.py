@@ -31,13 +31,13 @@ def available_memory() -> int:
     return available
 
 
-def check_memory(name: str, needed: int) -> None:
+def check_memory(name: str, needed: int, remedy: str = "ask for a smaller output") -> None:
     """Refuse work that needs more memory than there is."""
     if needed > WORTH_CHECKING and needed > (available := available_memory()):
         raise RequestError(
             name,
             f"needs {readable_bytes(needed)} of memory, but {readable_bytes(available)} are free",
-            "ask for a smaller output",
+            remedy,
         )
 
 

@@ -51,6 +51,7 @@ REFUSED_TYPES = {
 }
 
 UNITS = {0: "", 1: "m", 2: "mm", 3: "µm"}
+TIME_UNITS = {0: "", 8: "s", 16: "ms", 24: "µs", 32: "Hz", 40: "ppm", 48: "rad/s"}
 
 
 @dataclass
@@ -158,6 +159,18 @@ class NiftiHeader:
     def unit(self) -> str:
         """The unit of the voxel sizes, or nothing if the header does not say."""
         return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of the fourth axis, or nothing if the header does not say."""
+        return TIME_UNITS.get(int(self.fields["xyzt_units"]) & 56, "")
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """The slope and intercept that give stored values their meaning; 1 and 0 for none."""
+        slope, intercept = (float(self.fields[name]) for name in ("scl_slope", "scl_inter"))
+        is_set = slope != 0 and math.isfinite(slope) and math.isfinite(intercept)
+        return (slope, intercept) if is_set else (1.0, 0.0)
 
     @property
     def orientation(self) -> str:

@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files.nifti_header import ELEMENTS, PAIR_MAGIC, SINGLE_MAGIC, NiftiHeader
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.grid import resampled_affine
+from upsample_cli.sampling.grid import Grid, resampled_affine
 
 LARGEST_DIM_NIFTI1 = 32767
 AFNI_EXTENSION = 4
@@ -99,8 +98,8 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
         shown = "×".join(f"{size:g}" for size in sizes)
         return [f"{header.name}: pixdim, {shown}, disagrees with the sform, which is believed"]
     if qcode > 0 and scode > 0 and header.qform is not None:
-        corners = _corners(header.grid.shape)
-        apart = np.abs((header.qform - header.sform) @ corners).max()
+        corners = [Grid(header.spatial, form).corners for form in (header.qform, header.sform)]
+        apart = np.abs(corners[0] - corners[1]).max()
         smallest = min(header.spacing)
         if apart > 1e-2 * smallest:
             return [
@@ -108,12 +107,6 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
                 f"(codes {qcode} and {scode}); each is kept and updated on its own"
             ]
     return []
-
-
-def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
-    ends = [(-0.5, n - 0.5) for n in (*shape, 1, 1)[:3]]
-    grid = np.meshgrid(*ends, indexing="ij")
-    return np.stack([*(axis.ravel() for axis in grid), np.ones(8)])
 
 
 def _drop_afni(header: NiftiHeader) -> list[str]:

@@ -25,6 +25,16 @@ class Grid:
         columns = self.affine[:3, : len(self.shape)]
         return tuple(float(length) for length in np.sqrt((columns**2).sum(axis=0)))
 
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """Where the outer edges of the corner voxels are, shape (8, 3), in the affine's unit.
+
+        x varies slowest; an axis that the data lack is one voxel wide.
+        """
+        ends = [(-0.5, n - 0.5) for n in (*self.shape, 1, 1)[:3]]
+        indices = np.stack([*(axis.ravel() for axis in np.meshgrid(*ends, indexing="ij"))], axis=-1)
+        return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
+
     def resampled(self, axes: Sequence[AxisMap]) -> "Grid":
         """Return the grid on which the samples of ``axes`` (x first) lie."""
         return Grid(tuple(axis.size_out for axis in axes), resampled_affine(self.affine, axes))
