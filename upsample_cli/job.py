@@ -231,7 +231,8 @@ def _method(request: Request, dimensions: int) -> Method:
 
 def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
     sizes = tuple(reversed(source.shape))
-    if None in request.target.values and source.kind != "image":
+    target = request.target
+    if target.kind == "size" and None in target.values and source.kind != "image":
         raise RequestError("--size", "a number can be left out for images only", "give them all")
     spacing = None
     if source.kind == "volume":

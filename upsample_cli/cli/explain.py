@@ -9,6 +9,9 @@ def explain(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    isotropic: options.Isotropic = None,
+    max_size: options.MaxSize = None,
+    fit: options.Fit = None,
     mode: options.Mode = ModeName["linear"],
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
@@ -35,7 +38,7 @@ def explain(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing),
+        target=options.parse_target(scale, size, spacing, isotropic, max_size, fit),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         mode=mode.value,
         align_corners=align_corners,

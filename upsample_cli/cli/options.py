@@ -1,8 +1,9 @@
 """The options that commands share, and how their text becomes a request."""
 
 import re
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
 from upsample_cli.sampling.target import Target
 
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
+
+KEEP, SMALLEST = "keep", "smallest"
+Values = tuple[float | None, ...]
 
 ModeName = Enum(  # type: ignore[misc]
     "ModeName", {name: name for name in (*MODES, *DIMENSION_BOUND)}, type=str
@@ -44,7 +48,34 @@ Spacing = Annotated[
     typer.Option(
         "--spacing",
         metavar="F[xFxF]",
-        help="Voxel size of a volume, x first, in the header's unit.",
+        help="Voxel size of a volume, x first, in the header's unit; 1x1xkeep keeps z as it is.",
+        rich_help_panel=TARGET,
+    ),
+]
+Isotropic = Annotated[
+    str | None,
+    typer.Option(
+        "--isotropic",
+        metavar="smallest | F",
+        help="One voxel size for every axis of a volume: its own smallest, or this.",
+        rich_help_panel=TARGET,
+    ),
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        metavar="N",
+        help="Shrink so that the longest side has N samples, in proportion; never enlarge.",
+        rich_help_panel=TARGET,
+    ),
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="WxH",
+        help="Fit an image into a box, in proportion: it shrinks or grows to touch the box.",
         rich_help_panel=TARGET,
     ),
 ]
@@ -172,42 +203,87 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_he
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)]
 
 
-def parse_target(scale: str | None, size: str | None, spacing: str | None) -> Target:
+def parse_target(
+    scale: str | None,
+    size: str | None,
+    spacing: str | None,
+    isotropic: str | None = None,
+    max_size: int | None = None,
+    fit: str | None = None,
+) -> Target:
     """Return the one target that was given.
 
     >>> parse_target("2x2x1", None, None)
     Target(kind='scale', values=(2.0, 2.0, 1.0))
+    >>> parse_target(None, None, "1x1xkeep")
+    Target(kind='spacing', values=(1.0, 1.0, None))
 
     Raises
     ------
     RequestError
         If none or several were given, or the text is not what the option takes.
     """
-    given = {"scale": scale, "size": size, "spacing": spacing}
+    given = {"scale": scale, "size": size, "spacing": spacing, "isotropic": isotropic}
+    given |= {"max-size": None if max_size is None else str(max_size), "fit": fit}
     texts = {kind: text for kind, text in given.items() if text is not None}
     if len(texts) != 1:
         problem = "no target was given" if not texts else "several targets were given"
         names = ", ".join(f"--{kind}" for kind in (texts or given))
-        raise RequestError(names, problem, "use exactly one of --scale, --size and --spacing")
-    if scale is not None:
-        return Target("scale", _numbers("scale", scale))
-    if spacing is not None:
-        return Target("spacing", _numbers("spacing", spacing))
-    assert size is not None
-    return Target("size", _sizes(size))
+        raise RequestError(names, problem, "use exactly one")
+    ((kind, text),) = texts.items()
+    return PARSERS[kind](text)
+
+
+def _scale(text: str) -> Target:
+    return Target("scale", _numbers("scale", text, "2 or 2x2 or 2x2x1, x first"))
+
+
+def _spacing(text: str) -> Target:
+    return Target(
+        "spacing", _numbers("spacing", text, "2 or 1x1x2 or 1x1xkeep, x first", keep=KEEP)
+    )
+
+
+def _isotropic(text: str) -> Target:
+    values = _numbers("isotropic", text, f"{SMALLEST} or 1.5", keep=SMALLEST)
+    return Target("isotropic", _as_many(1, values, "isotropic", text, f"{SMALLEST} or 1.5"))
+
+
+def _max_size(text: str) -> Target:
+    return Target("max-size", (float(text),))
+
+
+def _fit(text: str) -> Target:
+    parts = _split(text)
+    if not all(part.isdecimal() for part in parts):
+        parts = []
+    sizes = tuple(float(part) for part in parts)
+    return Target("fit", _as_many(2, sizes, "fit", text, "a width and height such as 640x480"))
+
+
+def _as_many(count: int, values: Values, kind: str, text: str, right: str) -> Values:
+    if len(values) != count:
+        raise RequestError(f"--{kind}", f"{text!r} is not what it takes", f"use {right}")
+    return values
 
 
 def _split(text: str) -> list[str]:
     return re.split("[xX×]", text.strip())
 
 
-def _numbers(kind: Literal["scale", "spacing"], text: str) -> tuple[float, ...]:
+def _numbers(kind: str, text: str, right: str, *, keep: str | None = None) -> Values:
+    """Return the numbers of a text; ``keep`` is the word that stands for None."""
+    parts = [part.strip().lower() for part in _split(text)]
     try:
-        return tuple(float(part) for part in _split(text))
+        return tuple(None if part == keep else float(part) for part in parts)
     except ValueError as error:
         raise RequestError(
-            f"--{kind}", f"{text!r} is not a number per axis", "use 2 or 2x2 or 2x2x1, x first"
+            f"--{kind}", f"{text!r} is not a number per axis", f"use {right}"
         ) from error
+
+
+def _size(text: str) -> Target:
+    return Target("size", _sizes(text))
 
 
 def _sizes(text: str) -> tuple[int | None, ...]:
@@ -225,3 +301,14 @@ def _bad_size(text: str) -> RequestError:
     return RequestError(
         "--size", f"{text!r} is not a whole number per axis", "use 256 or 640x480 or 64x64x32"
     )
+
+
+PARSERS: dict[str, Callable[[str], Target]] = {
+    "scale": _scale,
+    "size": _size,
+    "spacing": _spacing,
+    "isotropic": _isotropic,
+    "max-size": _max_size,
+    "fit": _fit,
+}
+"""The targets, and what makes each from its text."""

@@ -10,6 +10,9 @@ def resample(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    isotropic: options.Isotropic = None,
+    max_size: options.MaxSize = None,
+    fit: options.Fit = None,
     mode: options.Mode = ModeName["linear"],
     align_corners: options.AlignCorners = None,
     antialias: options.Antialias = None,
@@ -41,7 +44,7 @@ def resample(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing),
+        target=options.parse_target(scale, size, spacing, isotropic, max_size, fit),
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
         mode=mode.value,
         align_corners=align_corners,
