@@ -34,8 +34,8 @@ MODES = {"nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"}
 MODES |= {"bilinear", "trilinear", "bicubic"}
 OPTIONS = """
 --scale -x --size -s --spacing --isotropic --max-size --fit --mode -m --align-corners
---no-align-corners --antialias --no-antialias --recompute-scale-factor --dtype --force -f --threads -j --compress-level --format
---quiet -q --debug
+--no-align-corners --antialias --no-antialias --recompute-scale-factor --dtype --force -f --threads
+-j --compress-level --format --record --quiet -q --debug
 """
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySink
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.nifti import NiftiSink, NiftiSource
+    from upsample_cli.files.nifti_geometry import Geometry
     from upsample_cli.files.nifti_header import NiftiHeader
 
 
@@ -34,7 +35,8 @@ TAP_BYTES = 64
 class Request:
     """Everything that a user can ask of one resample.
 
-    ``align_corners`` and ``antialias`` are None where the user said nothing.
+    ``align_corners`` and ``antialias`` are None where the user said nothing. ``geometry`` is what
+    the output's header takes in place of the one that follows from the axes.
     """
 
     target: Target
@@ -49,6 +51,8 @@ class Request:
     format: str | None = None
     force: bool = False
     straight_alpha: bool = False
+    record: bool = False
+    geometry: "Geometry | None" = None
 
     @property
     def has_image_options(self) -> bool:
@@ -269,4 +273,6 @@ def _prepare_header(job: Job, source: "NiftiSource") -> None:
 
     x_first = job.axes[::-1]
     job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
+    if job.request.geometry is not None:
+        job.header = job.request.geometry.put_into(job.header)
     job.warnings += warnings

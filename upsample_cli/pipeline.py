@@ -86,10 +86,26 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
         _check_kind(job, output)
         _check_room(job, output)
         names = _file_names(output)
-        with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
-            RUNNERS[job.source.kind](job, output, files, done)
+        record = _record(job, input_name, output_name) if request.record else {}
+        all_names = [*names, *record]
+        with (
+            open_outputs(all_names, force=request.force) as files,
+            progress(job.output_bytes) as done,
+        ):
+            RUNNERS[job.source.kind](job, output, files[: len(names)], done)
+            for file, content in zip(files[len(names) :], record.values(), strict=True):
+                file.write(content)
     seconds = time.perf_counter() - started
     return Summary(_line(job, input_name, output_name, seconds), job.warnings, job.hints)
+
+
+def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
+    """Return the record's name and content."""
+    from upsample_cli.record import record_name, record_of
+
+    if output_name == "-":
+        raise RequestError("--record", "standard output has no place for it", "name a file")
+    return {record_name(output_name): record_of(job, Path(input_name).name)}
 
 
 def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:

@@ -10,6 +10,7 @@ from upsample_cli.cli.demo import demo
 from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.resample import resample
+from upsample_cli.cli.restore import restore
 from upsample_cli.cli.signals import Stopped
 from upsample_cli.cli.verify import verify
 from upsample_cli.cli.warmup import warmup
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (resample, info, explain, verify, warmup):
+for command in (resample, restore, info, explain, verify, warmup):
     app.command()(command)
 app.add_typer(demo, name="demo")
 

@@ -168,6 +168,14 @@ Format = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+Record = Annotated[
+    bool,
+    typer.Option(
+        "--record",
+        help="Also write OUTPUT's name with .record.json: what restore needs to go back.",
+        rich_help_panel=FILES,
+    ),
+]
 Frame = Annotated[
     int | None,
     typer.Option(
@@ -255,9 +263,7 @@ def _max_size(text: str) -> Target:
 
 def _fit(text: str) -> Target:
     parts = _split(text)
-    if not all(part.isdecimal() for part in parts):
-        parts = []
-    sizes = tuple(float(part) for part in parts)
+    sizes = tuple(float(part) for part in parts if part.isdecimal())
     return Target("fit", _as_many(2, sizes, "fit", text, "a width and height such as 640x480"))
 
 

@@ -23,6 +23,7 @@ def resample(
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
+    record: options.Record = False,
     frame: options.Frame = None,
     quality: options.Quality = None,
     max_pixels: options.MaxPixels = None,
@@ -56,6 +57,7 @@ def resample(
         format=format_name,
         force=force,
         straight_alpha=straight_alpha,
+        record=record,
     )
     done = resample_file(request, source, output, console.progress(quiet))
     console.notes(done.warnings, done.hints, quiet=quiet)

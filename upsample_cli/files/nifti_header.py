@@ -110,7 +110,8 @@ class NiftiHeader:
         fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1
         fields["pixdim"][1:4] = self.voxel_sizes
         try:
-            affine = np.asarray(fields.get_qform(coded=False), np.float64)
+            with np.errstate(invalid="ignore"):  # a quaternion of no numbers, which may be unused
+                affine = np.asarray(fields.get_qform(coded=False), np.float64)
         except (HeaderDataError, ValueError, FloatingPointError):
             return None
         return affine if is_usable(affine) else None
@@ -265,8 +266,24 @@ def read_header(
         header.extensions = read_rest(LARGEST_EXTENSIONS)
     else:
         header.extensions = read(header.voxel_offset - size)
-    _check_geometry(header)
+    check_geometry(header)
     return header
+
+
+def split_extensions(content: bytes, order: str) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Return the code and the bytes of each extension, whole, and what follows them.
+
+    ``content`` begins with the 4 flag bytes, ``order`` is the header's byte order.
+    """
+    flag, rest = content[:4], content[4:]
+    found: list[tuple[int, bytes]] = []
+    while flag[:1].strip(b"\x00") and len(rest) >= 8:
+        size, code = (int(n) for n in np.frombuffer(rest, f"{order}i4", 2))
+        if not 8 <= size <= len(rest):
+            break
+        found.append((code, rest[:size]))
+        rest = rest[size:]
+    return found, rest
 
 
 def _rounded(value: Any) -> float:
@@ -309,7 +326,8 @@ def _check_layout(header: NiftiHeader) -> None:
         )
 
 
-def _check_geometry(header: NiftiHeader) -> None:
+def check_geometry(header: NiftiHeader) -> None:
+    """Refuse forms, or without them voxel sizes, that give no voxel a place and a volume."""
     qcode, scode = header.codes
     if scode > 0 and not is_usable(header.sform):
         raise FileError(

@@ -1,13 +1,19 @@
 """What the header of a NIfTI file must say after a resample."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.nifti_header import ELEMENTS, PAIR_MAGIC, SINGLE_MAGIC, NiftiHeader
+from upsample_cli.files.nifti_header import (
+    ELEMENTS,
+    PAIR_MAGIC,
+    SINGLE_MAGIC,
+    NiftiHeader,
+    split_extensions,
+)
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import Grid, resampled_affine
 
@@ -111,26 +117,12 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
 
 def _drop_afni(header: NiftiHeader) -> list[str]:
     """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
-    flag, rest = header.extensions[:4], header.extensions[4:]
-    if not flag[:1].strip(b"\x00"):
+    found, rest = split_extensions(header.extensions, header.fields.endianness)
+    kept = b"".join(content for code, content in found if code != AFNI_EXTENSION)
+    if all(code != AFNI_EXTENSION for code, _ in found):
         return []
-    order: Literal["little", "big"] = "little" if header.fields.endianness == "<" else "big"
-    kept, position, found = [], 0, False
-    while position + 8 <= len(rest):
-        size = int.from_bytes(rest[position : position + 4], order)
-        code = int.from_bytes(rest[position + 4 : position + 8], order)
-        if size < 8 or position + size > len(rest):
-            break
-        if code == AFNI_EXTENSION:
-            found = True
-        else:
-            kept.append(rest[position : position + size])
-        position += size
-    if not found:
-        return []
-    rest = b"".join([*kept, rest[position:]])
-    body = rest if rest.strip(b"\x00") else b""
-    header.extensions = (flag if body else bytes(4)) + body
+    body = kept + rest if (kept + rest).strip(b"\x00") else b""
+    header.extensions = (header.extensions[:4] if body else bytes(4)) + body
     if not header.is_pair:
         place_voxels(header, is_pair=False)
     return [f"{header.name}: its AFNI extension describes the old grid; it was dropped"]

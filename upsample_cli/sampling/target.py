@@ -97,7 +97,7 @@ def _axis(size_in: int, size_out: int, step: float, method: Method) -> AxisMap:
     return cornered
 
 
-Kind = Literal["scale", "size", "spacing", "isotropic", "max-size", "fit"]
+Kind = Literal["scale", "size", "spacing", "isotropic", "max-size", "fit", "record"]
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,12 @@ class Target:
     ``None`` in a size stands for the number that keeps an image's aspect ratio, in a spacing for
     the axis's own, and in ``isotropic`` for the smallest. ``max-size`` is the most samples of the
     longest axis, and ``fit`` the box that an image is to fill in width or height; both keep the
-    proportions.
+    proportions. ``record`` stands for ``maps`` that are known beforehand, one per axis.
     """
 
     kind: Kind
     values: tuple[float | None, ...]
+    maps: tuple[AxisMap, ...] = ()
 
     def axes(
         self,
@@ -141,6 +142,8 @@ class Target:
         """
         if recompute and self.kind != "scale":
             raise ValueError("recompute_scale_factor goes with a scale only")
+        if self.kind == "record":
+            return self._recorded(method)
         if self.kind in PLAIN:
             target = PLAIN[self.kind](self.values, sizes, spacing)
             return target.axes(sizes, spacing, method)
@@ -159,6 +162,14 @@ class Target:
             axis_from_spacing(n, own, value, method)
             for n, own, value in zip(sizes, _known(spacing), values, strict=True)
         ]
+
+    def _recorded(self, method: Method) -> list[AxisMap]:
+        if method.antialias and not all(axis.is_centred for axis in self.maps):
+            raise ValueError(
+                f"it was made with align_corners, from which {method.mode.name} cannot go back; "
+                "use another mode"
+            )
+        return list(self.maps)
 
     def _per_axis(self, sizes: Sequence[int], spacing: Sequence[float] | None) -> list[float]:
         values = self.values * len(sizes) if len(self.values) == 1 else self.values

@@ -7,15 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.report import CODE_NAMES
-from upsample_cli.sampling.grid import Grid
+from upsample_cli.sampling.grid import OF_A_NUMBER, Grid
 
 if TYPE_CHECKING:
     from upsample_cli.files.nifti_header import NiftiHeader
-
-OF_A_VOXEL = 1e-3
-"""The part of the smallest voxel's side by which corners may differ."""
-OF_A_NUMBER = 8 * float(np.finfo(np.float32).eps)
-"""The part of a number that float32 fields may lose."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +53,6 @@ def grid_of(header: "NiftiHeader") -> Grid:
     return Grid(header.spatial, affine)
 
 
-def default_tolerance(a: "NiftiHeader", b: "NiftiHeader") -> float:
-    """Return how far corners may be apart, in the headers' unit, and still count as equal."""
-    grids = grid_of(a), grid_of(b)
-    smallest = min(min(grid.spacing) for grid in grids)
-    farthest = max(float(np.abs(grid.corners).max()) for grid in grids)
-    return max(OF_A_VOXEL * smallest, OF_A_NUMBER * farthest)
-
-
 def compare_headers(
     a: "NiftiHeader", b: "NiftiHeader", tolerance: float, *, same_grid: bool
 ) -> list[Row]:
@@ -86,7 +73,7 @@ def compare_headers(
         *_corner_rows(a, b, tolerance),
         _form_row("qform", a, b, tolerance),
         _form_row("sform", a, b, tolerance),
-        _equal("units", _units(a), _units(b)),
+        _unit_row(a, b),
         _dtype_row(a, b),
         _scaling_row(a, b),
         _equal("intent", _intent(a), _intent(b), counts=False),
@@ -142,6 +129,13 @@ def _form_row(name: str, a: "NiftiHeader", b: "NiftiHeader", tolerance: float) -
     apart = float(_distances(*corners).max())
     is_alike = codes[0] == codes[1] and apart <= tolerance
     return Row(name, shown[0], shown[1], is_alike, True, *_apart(apart, a))
+
+
+def _unit_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:
+    """Compare units: compatible are two that are the same, or of which one is not said."""
+    pairs = ((a.unit, b.unit), (a.time_unit, b.time_unit))
+    is_alike = all(one == other or not (one and other) for one, other in pairs)
+    return Row("units", _units(a), _units(b), is_alike)
 
 
 def _dtype_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.sampling.grid import corner_tolerance
 from upsample_cli.text import printable
-from upsample_cli.verify.rows import Row, compare_headers, default_tolerance
+from upsample_cli.verify.rows import Row, compare_headers, grid_of
 from upsample_cli.verify.values import compare_values
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def verify(a_name: str, b_name: str, criteria: Criteria, progress: Progress) -> 
     with closing(_open(a_name)) as a, closing(_open(b_name)) as b:
         tolerance = criteria.tolerance
         if tolerance is None:
-            tolerance = default_tolerance(a.header, b.header)
+            tolerance = corner_tolerance(grid_of(a.header), grid_of(b.header))
         rows = compare_headers(a.header, b.header, tolerance, same_grid=criteria.same_grid)
         if criteria.reads_values:
             with progress(a.header.data_bytes) as done:
