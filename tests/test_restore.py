@@ -396,7 +396,7 @@ def test_the_inverse_of_a_map():
         ("restore in.nii back.nii", 1, "in.record.json: does not exist"),
         ("restore in.nii back.nii --record x.record.json", 2, "in.nii: its shape is"),
         ("restore in.nii back.nii --record x.nii", 1, "x.nii: is no usable record"),
-        ("restore in.npy back.npy --record x.record.json", 2, "in.npy: is of kind array"),
+        ("restore in.npy back.npy --record x.record.json", 2, "in.npy: is no NIfTI volume"),
         ("restore - back.nii --record x.record.json", 2, "-: standard input"),
         ("restore x.nii x.record.json", 2, "x.record.json: "),
         ("restore x.nii x.nii", 2, "x.nii: is the input itself"),

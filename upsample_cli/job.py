@@ -19,12 +19,12 @@ from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
+    from upsample_cli.files import Source, VolumeHeader, VolumeSource
     from upsample_cli.files.array import ArraySink
     from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.files.nifti import NiftiSink, NiftiSource
+    from upsample_cli.files.mgh import MghSink
+    from upsample_cli.files.nifti import NiftiSink
     from upsample_cli.files.nifti_geometry import Geometry
-    from upsample_cli.files.nifti_header import NiftiHeader
 
 
 TAP_BYTES = 64
@@ -88,7 +88,7 @@ class Job:
     axes: list[AxisMap]
     resampler: Resampler
     channels: int
-    header: "NiftiHeader | None" = None
+    header: "VolumeHeader | None" = None
     image_mode: str = ""
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
@@ -131,19 +131,22 @@ class Job:
         extra = self.source.extra_dimensions
         return "×".join(str(n) for n in (*reversed(spatial), *extra))
 
-    def open_sink(self, files: list[BinaryIO], *, is_gzip: bool) -> "NiftiSink | ArraySink":
+    def open_sink(
+        self, files: list[BinaryIO], *, is_gzip: bool
+    ) -> "NiftiSink | MghSink | ArraySink":
         """Return what writes a volume or an array slab by slab."""
-        if self.header is not None:
-            from upsample_cli.files.nifti import NiftiSink
+        request = self.request
+        how = {"level": request.compress_level, "threads": request.threads}
+        if self.source.kind == "volume" and self.header is not None:
+            if self.header.format == "NIfTI":
+                from upsample_cli.files.nifti import NiftiSink
 
-            request = self.request
-            return NiftiSink(
-                self.header,
-                files,
-                is_gzip=is_gzip,
-                level=request.compress_level,
-                threads=request.threads,
-            )
+                return NiftiSink(self.header, files, is_gzip=is_gzip, **how)
+            from upsample_cli.files.mgh import MghSink
+
+            trailer = self.source.header
+            assert trailer.format == "MGH"
+            return MghSink(self.header, trailer, files[0], is_gzip=is_gzip, **how)
         from upsample_cli.files.array import ArraySink
 
         resampler = self.resampler
@@ -268,11 +271,15 @@ def _dtype(name: str) -> np.dtype[Any]:
         ) from error
 
 
-def _prepare_header(job: Job, source: "NiftiSource") -> None:
-    from upsample_cli.files.nifti_resampled import resampled_header
+def _prepare_header(job: Job, source: "VolumeSource") -> None:
+    header, x_first, dtype = source.header, job.axes[::-1], job.resampler.dtype_out
+    if header.format == "MGH":
+        from upsample_cli.files.mgh import resampled_mgh
 
-    x_first = job.axes[::-1]
-    job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
-    if job.request.geometry is not None:
-        job.header = job.request.geometry.put_into(job.header)
+        job.header, warnings = resampled_mgh(header, x_first, dtype)
+    else:
+        from upsample_cli.files.nifti_resampled import resampled_header
+
+        new, warnings = resampled_header(header, x_first, dtype)
+        job.header = new if job.request.geometry is None else job.request.geometry.put_into(new)
     job.warnings += warnings

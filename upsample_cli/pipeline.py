@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import SUFFIXES, output_suffix
+from upsample_cli.files import GZIP_SUFFIXES, SUFFIXES, output_suffix, suffixes_like
 from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import (
     WITH_ALPHA,
@@ -31,13 +31,13 @@ from upsample_cli.passes.whole import resample_array
 from upsample_cli.resources import check_disk, check_memory
 
 if TYPE_CHECKING:
+    from upsample_cli.files import VolumeSource
     from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.nifti import NiftiSource
 
 Array = NDArray[Any]
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
-UNCOMPRESSED = (".nii", ".hdr", ".img", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
+UNCOMPRESSED = (".nii", ".hdr", ".img", ".mgh", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
 COMPRESSED_AT_MOST = 1000
 """For lack of disk a compressed output is refused only if even this ratio would not fit it."""
 
@@ -131,12 +131,18 @@ def _check_output(input_name: str, output_name: str, *, force: bool) -> None:
 
 def _check_kind(job: Job, output: Destination) -> None:
     kind = SUFFIXES[output.suffix]
+    same = suffixes_like(job.source.default_suffix)
+    if kind == job.source.kind and output.suffix not in same:
+        raise RequestError(
+            "--format" if output.name == "-" else output.name,
+            f"{output.suffix} is not the format of {job.source.name}, and a resample keeps it",
+            f"use {', '.join(same)}",
+        )
     if kind != job.source.kind:
-        same = ", ".join(suffix for suffix, of in SUFFIXES.items() if of == job.source.kind)
         raise RequestError(
             "--format" if output.name == "-" else output.name,
             f"{output.suffix} is for {kind}s, but {job.source.name} is of kind {job.source.kind}",
-            f"use {same}",
+            f"use {', '.join(same)}",
         )
     if job.source.kind == "image":
         transparency = job.source.transparency
@@ -202,7 +208,7 @@ def _run_stream(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
     assert job.source.kind != "image"
-    sink = job.open_sink(files, is_gzip=output.suffix.endswith(".gz"))
+    sink = job.open_sink(files, is_gzip=output.suffix.endswith(GZIP_SUFFIXES))
     misfits = 0
     try:
         for planes, count in _resampled(job, job.source):
@@ -217,7 +223,7 @@ def _run_stream(
     _warn_of_losses(job, misfits)
 
 
-def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[Array, int]]:
+def _resampled(job: Job, source: "VolumeSource | ArraySource") -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
     group = items_per_group(resampler, job.channels)
@@ -234,7 +240,7 @@ def _resampled(job: Job, source: "NiftiSource | ArraySource") -> Iterator[tuple[
         yield from stream_item(resampler, _chunks(source, chunk), threads, slab)
 
 
-def _chunks(source: "NiftiSource | ArraySource", size: int) -> Iterator[Array]:
+def _chunks(source: "VolumeSource | ArraySource", size: int) -> Iterator[Array]:
     total = source.shape[0]
     for begin in range(0, total, size):
         yield source.read(min(size, total - begin))

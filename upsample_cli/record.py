@@ -50,11 +50,11 @@ def record_of(job: "Job", source_name: str) -> bytes:
     RequestError
         If the job's input is no NIfTI volume.
     """
-    check_can_record(job)
-    assert job.source.kind == "volume"
+    source, method = job.source, job.method
+    if source.kind != "volume" or source.header.format != "NIfTI":
+        raise RequestError("--record", "is for NIfTI volumes", "drop it")
     assert job.header is not None
-    header, method = job.source.header, job.method
-    geometry = Geometry.of(header)
+    header, geometry = source.header, Geometry.of(source.header)
     facts = {
         "format": FORMAT,
         "source": {
@@ -82,12 +82,6 @@ def record_of(job: "Job", source_name: str) -> bytes:
     }
     text = json.dumps(_finite(facts), indent=1, sort_keys=True, ensure_ascii=False)
     return (text + "\n").encode()
-
-
-def check_can_record(job: "Job") -> None:
-    """Refuse a record of what has no header to go back to."""
-    if job.source.kind != "volume":
-        raise RequestError("--record", "is for NIfTI volumes", "drop it")
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from upsample_cli.record import read_record, record_name
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
-    from upsample_cli.files.nifti import NiftiSource
+    from upsample_cli.files import VolumeSource
 
 MOST_LABELS = {1: 128, 2: 256, 4: 256, 8: 256}
 """Bytes of an integer dtype → the most distinct values that labels have; images have more."""
@@ -47,8 +47,8 @@ def restore(
         raise RequestError("-", "standard input can be read only once", "name a file")
     record = read_record(record_file or record_name(processed))
     with closing(open_source(processed, request.image)) as source:
-        if source.kind != "volume":
-            raise RequestError(processed, f"is of kind {source.kind}", "restore takes volumes")
+        if source.kind != "volume" or source.header.format != "NIfTI":
+            raise RequestError(processed, "is no NIfTI volume", "restore takes no other")
         maps = record.way_back(source.header)
         hints = []
         if not request.mode:
@@ -60,7 +60,7 @@ def restore(
     return replace(done, hints=[*hints, *done.hints])
 
 
-def holds_labels(source: "NiftiSource") -> bool:
+def holds_labels(source: "VolumeSource") -> bool:
     """Tell by intent, or by few distinct whole numbers, whether a volume holds labels.
 
     Reads it as far as it takes: an image has shown too many values after a slab or two.

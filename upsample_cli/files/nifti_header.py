@@ -7,7 +7,7 @@ algebra of the qform.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import nibabel as nib
 import numpy as np
@@ -74,6 +74,8 @@ class NiftiHeader:
     extensions: bytes
     is_pair: bool
     name: str
+
+    format: ClassVar[Literal["NIfTI"]] = "NIfTI"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -180,9 +182,14 @@ class NiftiHeader:
         return "".join(str(code) for code in codes)
 
     @property
+    def intent(self) -> int:
+        """The code that says what values mean."""
+        return int(self.fields["intent_code"])
+
+    @property
     def is_label_map(self) -> bool:
         """Whether the intent says that values are labels."""
-        return int(self.fields["intent_code"]) == LABEL_INTENT
+        return self.intent == LABEL_INTENT
 
     @property
     def data_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -112,7 +112,7 @@ class Target:
 
     kind: Kind
     values: tuple[float | None, ...]
-    maps: tuple[AxisMap, ...] = ()
+    maps: tuple[AxisMap, ...] = field(default=(), repr=False)
 
     def axes(
         self,

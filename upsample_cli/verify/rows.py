@@ -10,7 +10,7 @@ from upsample_cli.report import CODE_NAMES
 from upsample_cli.sampling.grid import OF_A_NUMBER, Grid
 
 if TYPE_CHECKING:
-    from upsample_cli.files.nifti_header import NiftiHeader
+    from upsample_cli.files import VolumeHeader
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Row:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def grid_of(header: "NiftiHeader") -> Grid:
+def grid_of(header: "VolumeHeader") -> Grid:
     """Return where the voxels are; without any form, the first voxel's outer edge is at 0.
 
     Such a header says only how large the field of view is, and a resample keeps that.
@@ -54,7 +54,7 @@ def grid_of(header: "NiftiHeader") -> Grid:
 
 
 def compare_headers(
-    a: "NiftiHeader", b: "NiftiHeader", tolerance: float, *, same_grid: bool
+    a: "VolumeHeader", b: "VolumeHeader", tolerance: float, *, same_grid: bool
 ) -> list[Row]:
     """Compare two headers.
 
@@ -76,7 +76,7 @@ def compare_headers(
         _unit_row(a, b),
         _dtype_row(a, b),
         _scaling_row(a, b),
-        _equal("intent", _intent(a), _intent(b), counts=False),
+        _equal("intent", str(a.intent), str(b.intent), counts=False),
     ]
 
 
@@ -85,7 +85,7 @@ def _equal(name: str, a: str, b: str, *, counts: bool = True) -> Row:
 
 
 def _voxel_rows(
-    a: "NiftiHeader", b: "NiftiHeader", tolerance: float, *, same_grid: bool
+    a: "VolumeHeader", b: "VolumeHeader", tolerance: float, *, same_grid: bool
 ) -> list[Row]:
     # A size that is off by this moves the far edge by the tolerance.
     close = len(a.spacing) == len(b.spacing) and all(
@@ -99,7 +99,7 @@ def _voxel_rows(
     ]
 
 
-def _corner_rows(a: "NiftiHeader", b: "NiftiHeader", tolerance: float) -> list[Row]:
+def _corner_rows(a: "VolumeHeader", b: "VolumeHeader", tolerance: float) -> list[Row]:
     corners = grid_of(a).corners, grid_of(b).corners
     apart = _distances(corners[0][:, np.newaxis], corners[1])
     # Whatever the axes are called: from each corner to the nearest of the other volume.
@@ -115,7 +115,7 @@ def _corner_rows(a: "NiftiHeader", b: "NiftiHeader", tolerance: float) -> list[R
     ]
 
 
-def _form_row(name: str, a: "NiftiHeader", b: "NiftiHeader", tolerance: float) -> Row:
+def _form_row(name: str, a: "VolumeHeader", b: "VolumeHeader", tolerance: float) -> Row:
     codes = [of.codes[("qform", "sform").index(name)] for of in (a, b)]
     shown = [f"{code} ({CODE_NAMES.get(code, 'other')})" for code in codes]
     forms: list[NDArray[np.float64] | None] = [getattr(of, name) for of in (a, b)]
@@ -131,14 +131,14 @@ def _form_row(name: str, a: "NiftiHeader", b: "NiftiHeader", tolerance: float) -
     return Row(name, shown[0], shown[1], is_alike, True, *_apart(apart, a))
 
 
-def _unit_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:
+def _unit_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:
     """Compare units: compatible are two that are the same, or of which one is not said."""
     pairs = ((a.unit, b.unit), (a.time_unit, b.time_unit))
     is_alike = all(one == other or not (one and other) for one, other in pairs)
     return Row("units", _units(a), _units(b), is_alike)
 
 
-def _dtype_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:
+def _dtype_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:
     """Compare dtypes: compatible are two of which one holds every value of the other."""
     (one, channels), (other, channels_b) = a.element, b.element
     fits = np.can_cast(one, other) or np.can_cast(other, one)
@@ -146,26 +146,22 @@ def _dtype_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:
     return Row("dtype", names[0], names[1], bool(fits and channels == channels_b))
 
 
-def _scaling_row(a: "NiftiHeader", b: "NiftiHeader") -> Row:
+def _scaling_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:
     shown = [f"{of.scaling[0]:g}·v + {of.scaling[1]:g}" for of in (a, b)]
     is_alike = np.allclose(a.scaling, b.scaling, rtol=OF_A_NUMBER, atol=0)
     # Data of another dtype are stored with a scaling of their own.
     return Row("scaling", shown[0], shown[1], bool(is_alike), a.element == b.element)
 
 
-def _units(header: "NiftiHeader") -> str:
+def _units(header: "VolumeHeader") -> str:
     return ", ".join(unit for unit in (header.unit, header.time_unit) if unit) or "unknown"
-
-
-def _intent(header: "NiftiHeader") -> str:
-    return str(int(header.fields["intent_code"]))
 
 
 def _by(numbers: Any) -> str:
     return "×".join(f"{number:.6g}" for number in numbers)
 
 
-def _lengths(lengths: Any, header: "NiftiHeader") -> str:
+def _lengths(lengths: Any, header: "VolumeHeader") -> str:
     return f"{_by(lengths)} {header.unit}".rstrip()
 
 
@@ -177,5 +173,5 @@ def _distances(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
     return np.asarray(np.sqrt(((one - other) ** 2).sum(axis=-1)))
 
 
-def _apart(distance: float, header: "NiftiHeader") -> tuple[str, dict[str, float]]:
+def _apart(distance: float, header: "VolumeHeader") -> tuple[str, dict[str, float]]:
     return f"apart by {distance:.3g} {header.unit}".rstrip(), {"apart": distance}

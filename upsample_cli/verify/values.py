@@ -12,7 +12,7 @@ from upsample_cli.sampling.points import is_within, linear_at, nearest_at, posit
 from upsample_cli.verify.rows import Row, grid_of
 
 if TYPE_CHECKING:
-    from upsample_cli.files.nifti import NiftiSource
+    from upsample_cli.files import VolumeSource
 
 POINTS = 2**18
 """How many voxels are compared at once, so that memory does not grow with the volume."""
@@ -38,7 +38,7 @@ class Differences:
 
 
 def compare_values(
-    a: "NiftiSource", b: "NiftiSource", tolerance: float | None, done: Callable[[int], object]
+    a: "VolumeSource", b: "VolumeSource", tolerance: float | None, done: Callable[[int], object]
 ) -> Row:
     """Compare what A holds with B sampled, in the world, at the centres of A's voxels.
 
@@ -78,8 +78,8 @@ def compare_values(
 
 
 def _compare_item(
-    a: "NiftiSource",
-    b: "NiftiSource",
+    a: "VolumeSource",
+    b: "VolumeSource",
     volume: NDArray[Any],
     to_b: NDArray[np.float64],
     sample: Callable[..., NDArray[Any]],
@@ -109,7 +109,7 @@ def _as_volume(planes: NDArray[Any]) -> NDArray[Any]:
     return planes.reshape(*_as_3d(planes.shape[:-1]), planes.shape[-1])
 
 
-def _scaled(values: NDArray[Any], source: "NiftiSource") -> NDArray[Any]:
+def _scaled(values: NDArray[Any], source: "VolumeSource") -> NDArray[Any]:
     slope, intercept = source.header.scaling
     return values.astype(np.result_type(values.dtype, np.float64)) * slope + intercept
 

@@ -15,7 +15,7 @@ from upsample_cli.verify.rows import Row, compare_headers, grid_of
 from upsample_cli.verify.values import compare_values
 
 if TYPE_CHECKING:
-    from upsample_cli.files.nifti import NiftiSource
+    from upsample_cli.files import VolumeSource
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
@@ -112,7 +112,7 @@ def verify(a_name: str, b_name: str, criteria: Criteria, progress: Progress) -> 
         return Verdict(a_name, b_name, tolerance, a.header.unit, rows)
 
 
-def _open(name: str) -> "NiftiSource":
+def _open(name: str) -> "VolumeSource":
     source = open_source(name, ImageOptions())
     if source.kind != "volume":
         source.close()
