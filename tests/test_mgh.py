@@ -177,6 +177,7 @@ def test_memory_is_a_window(tmp_path, resample, monkeypatch):
         ({"cosines": np.zeros((3, 3))}, "its voxels have no place"),
         ({"cosines": np.ones((3, 3))}, "its voxels have no place"),
         ({"centre": (np.inf, 0, 0)}, "its voxels have no place"),
+        ({"centre": (3e38, 0, 0), "sizes": (3e38, 1, 1)}, "its voxels have no place"),
     ],
     ids=str,
 )
@@ -250,3 +251,12 @@ def test_verify_compares_it_with_its_conversion(tmp_path):
     criteria = Criteria(same_grid=True, values=0)
     found = verify(str(source), str(tmp_path / "in.nii.gz"), criteria, no_progress)
     assert found.failed == []
+
+
+def test_a_signalling_nan_is_refused_like_any_other(tmp_path, resample):
+    source = write_mgh(tmp_path / "in.mgh", random_voxels(SHAPE, "u1"))
+    raw = bytearray(source.read_bytes())
+    raw[42:46] = bytes.fromhex("7f800001")
+    source.write_bytes(raw)
+    with pytest.raises(FileError, match="its voxels have no place"):
+        resample(source, tmp_path / "out.mgh", scale=2)

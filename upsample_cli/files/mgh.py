@@ -96,9 +96,10 @@ class MghHeader:
     def affine(self) -> NDArray[np.float64]:
         """From voxel indices to scanner coordinates; the centre is at half the dimensions."""
         affine = np.eye(4)
-        affine[:3, :3] = self.fields["Mdc"].T.astype(np.float64) * self.voxel_sizes
-        middle = affine[:3, :3] @ (np.array(self.spatial) / 2)
-        affine[:3, 3] = self.fields["Pxyz_c"].astype(np.float64) - middle
+        with np.errstate(invalid="ignore"):  # what is no number is refused by its value
+            affine[:3, :3] = self.fields["Mdc"].T.astype(np.float64) * self.voxel_sizes
+            middle = affine[:3, :3] @ (np.array(self.spatial) / 2)
+            affine[:3, 3] = self.fields["Pxyz_c"].astype(np.float64) - middle
         return affine
 
     qform = sform = affine
@@ -228,6 +229,8 @@ def resampled_mgh(
 
     Raises
     ------
+    FileError
+        If the grid is beyond what float32 can hold.
     RequestError
         If the format cannot hold the dtype.
     """
@@ -240,10 +243,10 @@ def resampled_mgh(
     sizes = np.array([axis.size_out for axis in axes])
     new.fields["type"] = codes[dtype]
     new.fields["dims"][:3] = sizes
-    new.fields["delta"] = [
-        size * axis.step for size, axis in zip(header.voxel_sizes, axes, strict=True)
-    ]
-    new.fields["Pxyz_c"] = affine[:3, :3] @ (sizes / 2) + affine[:3, 3]
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        new.fields["delta"] = np.multiply(header.voxel_sizes, [axis.step for axis in axes])
+        new.fields["Pxyz_c"] = affine[:3, :3] @ (sizes / 2) + affine[:3, 3]
+    new.check()
     if header.is_placed:
         return new, []
     problem = "does not say where it is; FreeSurfer's default, coronal and 1 mm, was taken"
