@@ -29,13 +29,13 @@ STACK = RNG.normal(size=(2, 6, 8)).astype("f4")
 VOXELS = RNG.integers(-900, 900, (6, 5, 4), "i2")
 SERIES = RNG.normal(size=(6, 5, 4, 3)).astype("f4")
 
-COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "explain")
+COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "explain", "verify")
 MODES = {"nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"}
 MODES |= {"bilinear", "trilinear", "bicubic"}
 OPTIONS = """
---scale -x --size -s --spacing --mode -m --align-corners --no-align-corners --antialias
---no-antialias --recompute-scale-factor --dtype --force -f --threads -j --compress-level --format
---quiet -q --debug
+--scale -x --size -s --spacing --isotropic --max-size --fit --mode -m --align-corners
+--no-align-corners --antialias --no-antialias --recompute-scale-factor --dtype --force -f --threads
+-j --compress-level --format --record --quiet -q --debug
 """
 
 
@@ -127,6 +127,18 @@ RESAMPLES = [
         {"size": (8, 5, 7), "mode": "trilinear", "align_corners": True},
     ),
     ("in.png --size 16x", "16×12 uint8", {"size": (12, 16), "mode": "bilinear"}),
+    ("in.png --fit 20x18", "20×15 uint8", {"size": (15, 20), "mode": "bilinear"}),
+    ("in.png --max-size 4", "4×3 uint8", {"size": (3, 4), "mode": "bilinear"}),
+    (
+        "in.nii --spacing keepx1.25×KEEP",
+        "6×10×4 int16",
+        {"scale_factor": (1, 2, 1), "mode": "trilinear"},
+    ),
+    (
+        "in.nii --isotropic 1",
+        "12×12×14 int16",
+        {"scale_factor": (3.5, 2.5, 2), "mode": "trilinear"},
+    ),
     ("in.png -s x3 -m nearest", "4×3 uint8", {"size": (3, 4), "mode": "nearest"}),
     ("in.png --scale 2 -m bicubic", "16×12 uint8", {"scale_factor": 2, "mode": "bicubic"}),
 ]
@@ -352,7 +364,12 @@ def test_info_reads_standard_input(cli, folder):
         (
             "in.nii --spacing 1 --dtype float32 -m cubic",
             [("x", 6, 12, -0.25, 0.5, "4"), ("y", 5, 12, -0.3, 0.4, "4")],
-            ["output   12×12×14 float32, 7.9 KiB", "mode     cubic", "sums in  float32"],
+            [
+                *["output   12×12×14 float32, 7.9 KiB", "mode     cubic", "sums in  float32"],
+                "spacing  2 × 2.5 × 3.5 mm → 1 × 1 × 1 mm",
+                "field    12 × 12.5 × 14 mm → 12 × 12 × 14 mm",
+                "edges    move by up to 0.5 mm",
+            ],
         ),
         (
             "series.nii -s 11x5x4 --align-corners",
@@ -541,6 +558,15 @@ def test_without_standard_error_the_work_is_done_and_data_stay_clean(cli, folder
     [
         ("resample in.nii out.nii -x 2 --mode NEAREST", "--mode: 'NEAREST' is not one of"),
         ("resample", "INPUT: is missing"),
+        ("resample in.png out.png --fit 10", "--fit: '10' is not what it takes; use a width"),
+        ("resample in.png out.png --fit 1e3x5", "--fit: '1e3x5' is not what it takes"),
+        ("resample in.png out.png --isotropic 1", "--isotropic: only volumes have a voxel"),
+        ("resample in.nii out.nii --isotropic 1x2", "--isotropic: '1x2' is not what it takes"),
+        ("resample in.nii out.nii --isotropic big", "--isotropic: 'big' is not a number"),
+        ("resample in.nii out.nii --fit 3x3", "--fit: only what has a width and a height"),
+        ("resample in.nii out.nii --scale 2xkeep", "--scale: '2xkeep' is not a number"),
+        ("resample in.nii out.nii --max-size 0", "--max-size: a size of 0 leaves no sample"),
+        ("resample in.png out.png -x 2 --fit 3x3", "--scale, --fit: several targets were given"),
         ("resample in.nii out.nii -x 2 --foo", "No such option: --foo"),
         ("resample in.nii out.nii -x 2 --threads 0", "--threads: 0 is not in the range"),
         ("resample in.nii out.nii -x 2 -m area --no-align-corners", "--no-align-corners: mode"),

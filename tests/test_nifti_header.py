@@ -1,5 +1,6 @@
 """The header rules, on bytes: what a resample changes, and that it changes nothing else."""
 
+import struct
 import warnings
 
 import nibabel as nib
@@ -445,3 +446,116 @@ def test_a_bad_header_is_refused_before_its_voxels_are_looked_at(tmp_path, resam
     write_bytes(source, source.read_bytes()[:352])
     with pytest.raises(FileError, match="shape 6×-5×4"):
         resample(source, tmp_path / "out.nii", scale=2)
+
+
+@pytest.mark.parametrize("dim_info", [0, 0b00_10_01])
+@pytest.mark.parametrize(("size", "is_cleared"), [((6, 5, 8), True), ((9, 7, 4), False)])
+def test_slices_are_along_z_where_the_header_does_not_say(resampled, dim_info, size, is_cleared):
+    before, after, _ = resampled(options={"size": size}, dim_info=dim_info)
+    assert changes(before, after) & SLICE_FIELDS == (SLICE_FIELDS if is_cleared else set())
+
+
+@encodings
+def test_afnis_extension_is_told_in_either_byte_order(resampled, version, order):
+    content = [extension(code, b"<text/>", order) for code in (6, 4, 42)]
+    _, after, warned = resampled(version=version, order=order, extensions=b"".join(content))
+    rest = content[0] + content[2]
+    assert after.extensions[4 : 4 + len(rest)] == rest
+    assert not after.extensions[4 + len(rest) :].strip(b"\0")
+    assert sum("AFNI" in warning for warning in warned) == 1
+
+
+@encodings
+@pytest.mark.parametrize("size", [0, 7, -16, 2**31 - 1])
+def test_extensions_of_an_impossible_size_are_kept_as_they_are(resampled, version, order, size):
+    broken = struct.pack(order + "ii", size, 4) + b"what follows" * 3
+    content = extension(6, b"first", order) + broken
+    content += bytes(-len(content) % 16)
+    _, after, warned = resampled(version=version, order=order, extensions=content)
+    assert after.extensions[4 : 4 + len(content)] == content
+    assert not any("AFNI" in warning for warning in warned)
+
+
+@encodings
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_volume_of_fewer_dimensions_keeps_the_fields_that_it_lacks(
+    resampled, version, order, dimensions
+):
+    voxels = voxels_of(SHAPE[:dimensions])
+    before, after, _ = resampled(voxels, {"scale": 2}, version=version, order=order)
+    doubled = [2 * n for n in voxels.shape]
+    tail = before.fields["dim"][1 + dimensions :]
+    assert after.fields["dim"] == (dimensions, *doubled, *tail)
+    assert after.fields["pixdim"][1 : 1 + dimensions] == (1.0, 1.25)[:dimensions]
+    assert after.fields["pixdim"][1 + dimensions :] == before.fields["pixdim"][1 + dimensions :]
+    to_input = np.diag([*[0.5] * dimensions, *[1] * (3 - dimensions), 1])
+    to_input[:dimensions, 3] = -0.25
+    expected = (sform_affine(before.fields) @ to_input).astype(floats(version))
+    assert np.array_equal(sform_affine(after.fields).astype(floats(version)), expected)
+    assert changes(before, after) <= GRID_FIELDS
+
+
+@encodings
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((1, 5, 4), (2, 1, 1)), ((6, 1, 4), (1, 3, 1)), ((6, 5, 1), (2, 2, 2))]
+)
+def test_a_lone_voxel_of_an_axis_is_split_like_any_other(resampled, version, order, shape, scale):
+    options = {"scale": scale, "mode": "nearest-exact"}
+    before, after, _ = resampled(voxels_of(shape), options, version=version, order=order)
+    assert after.fields["dim"][:4] == (3, *np.multiply(shape, scale))
+    sizes = np.array(before.fields["pixdim"][1:4]) / scale
+    np.testing.assert_allclose(after.fields["pixdim"][1:4], sizes, rtol=1e-7)
+    ends = [[-0.5, -0.5, -0.5, 1], [n - 0.5 for n in shape] + [1]]
+    outer = [[-0.5, -0.5, -0.5, 1], [n - 0.5 for n in after.voxels.shape] + [1]]
+    for form in (qform_affine, sform_affine):
+        old, new = ends @ form(before.fields).T, outer @ form(after.fields).T
+        np.testing.assert_allclose(new, old, rtol=0, atol=1e-5)
+
+
+@encodings
+def test_the_components_of_a_vector_do_not_mix(resampled, version, order):
+    voxels = np.stack([np.full(SHAPE, value, "f4") for value in (1, -2, 3)], axis=-1)
+    voxels = voxels.reshape(*SHAPE, 1, 3)
+    before, after, _ = resampled(
+        voxels, {"scale": 2}, version=version, order=order, intent_code=1007
+    )
+    assert changes(before, after) == GRID_FIELDS | SLICE_FIELDS
+    assert after.fields["dim"][:6] == (5, 12, 10, 8, 1, 3)
+    assert after.fields["intent_code"] == 1007
+    assert [np.unique(after.voxels[..., n]).tolist() for n in range(3)] == [[1], [-2], [3]]
+
+
+@encodings
+@pytest.mark.parametrize("units", [0, 1, 2 | 8, 3 | 16, 3 | 24])
+def test_a_spacing_is_in_the_headers_unit_which_stays(resampled, version, order, units):
+    options = {"spacing": (1, 1.25, 7)}
+    encoding = {"version": version, "order": order, "sform_code": 0, "xyzt_units": units}
+    before, after, _ = resampled(voxels_of((6, 5, 4, 2)), options, **encoding)
+    assert after.fields["xyzt_units"] == units
+    assert after.fields["pixdim"][1:4] == (1, 1.25, 7)
+    assert after.fields["pixdim"][4] == before.fields["pixdim"][4] == 2.5
+
+
+def test_an_sform_alone_is_believed_over_pixdim_which_is_mended(resampled):
+    before, after, warned = resampled(options={"scale": 2}, qform_code=0)
+    lengths = np.linalg.norm(sform_affine(before.fields)[:3, :3], axis=0)
+    np.testing.assert_allclose(after.fields["pixdim"][1:4], lengths / 2, rtol=1e-6)
+    assert len(warned) == 1
+    assert "disagrees with the sform, which is believed" in warned[0]
+
+
+@encodings
+def test_an_offset_of_0_means_right_after_the_header(tmp_path, resample, version, order):
+    source = write_volume(
+        tmp_path / "in.nii", voxels_of(), version=version, order=order, vox_offset=0
+    )
+    resample(source, tmp_path / "out.nii", scale=1)
+    assert np.array_equal(read_volume(tmp_path / "out.nii").voxels, voxels_of())
+
+
+@encodings
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr", ".hdr.gz"])
+def test_what_lies_past_the_image_is_named_and_left(resampled, version, order, suffix):
+    _, after, warned = resampled(suffix=suffix, version=version, order=order, tail=b"more")
+    assert after.tail == b""
+    assert sum("4 bytes after the voxels" in warning for warning in warned) == 1

@@ -28,7 +28,8 @@ def imported(*arguments):
     return {name for name in done.stderr.split() if name in HEAVY}
 
 
-COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "explain", "warmup")
+COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "verify")
+COMMANDS += ("restore", "explain", "warmup")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import MODES, Method
@@ -141,6 +143,14 @@ def test_target_recomputes_a_scale():
         (Target("size", (None,)), (4, 5), False, "only one of the two"),
         (Target("size", (8,)), (4, 5), True, "recompute_scale_factor goes with a scale only"),
         (Target("spacing", (8,)), (4, 5), False, "only volumes have a voxel spacing"),
+        (Target("spacing", (8, None)), (4, 5), False, "only volumes have a voxel spacing"),
+        (Target("isotropic", (None,)), (4, 5), False, "only volumes have a voxel spacing"),
+        (Target("isotropic", (1,)), (4, 5), True, "recompute_scale_factor goes with a scale only"),
+        (Target("max-size", (0,)), (4, 5), False, "a size of 0 leaves no sample"),
+        (Target("max-size", (-4,)), (4, 5), False, "a size of -4 leaves no sample"),
+        (Target("fit", (0, 9)), (4, 5), False, "a size of 0 leaves no sample"),
+        (Target("fit", (float("inf"),) * 2), (4, 5), False, "too large"),
+        (Target("fit", (9, 9)), (4, 5, 6), False, "only what has a width and a height"),
     ],
 )
 def test_targets_that_do_not_fit(target, sizes, recompute, message):
@@ -152,3 +162,82 @@ def test_a_spacing_that_the_header_already_has_is_a_copy():
     own = float(np.float32(1.2))
     assert axis_from_spacing(7, own, 1.2, LINEAR).is_copy
     assert not axis_from_spacing(7, own, 1.2001, LINEAR).is_copy
+
+
+def sizes_out(target, sizes, spacing=None):
+    return tuple(axis.size_out for axis in target.axes(sizes, spacing, LINEAR))
+
+
+@pytest.mark.parametrize(
+    ("target", "out"),
+    [
+        (Target("spacing", (1, 1, None)), (20, 40, 8)),
+        (Target("spacing", (None, 1, 2)), (10, 40, 12)),
+        (Target("spacing", (None,)), (10, 20, 8)),
+        (Target("isotropic", (None,)), (10, 20, 12)),
+        (Target("isotropic", (1.5,)), (13, 27, 16)),
+        (Target("max-size", (10,)), (5, 10, 4)),
+        (Target("max-size", (1,)), (1, 1, 1)),
+        (Target("max-size", (20,)), (10, 20, 8)),
+        (Target("max-size", (2000,)), (10, 20, 8)),
+    ],
+    ids=str,
+)
+def test_targets_for_volumes(target, out):
+    assert sizes_out(target, (10, 20, 8), (2.0, 2.0, 3.0)) == out
+
+
+def test_what_is_kept_is_a_copy():
+    own = float(np.float32(1.1))
+    axes = Target("spacing", (2.0, None)).axes((8, 7), (1.0, own), LINEAR)
+    assert [axis.is_copy for axis in axes] == [False, True]
+    axes = Target("isotropic", (None,)).axes((8, 7), (1.0, 3.0), LINEAR)
+    assert [axis.step for axis in axes] == [1.0, 1.0 / 3.0]
+    assert axes[0].is_copy
+    assert all(axis.is_copy for axis in Target("max-size", (9,)).axes((8, 7), None, LINEAR))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "box", "out"),
+    [
+        ((320, 240), (100, 100), (100, 75)),
+        ((320, 240), (1000, 300), (400, 300)),
+        ((320, 240), (640, 480), (640, 480)),
+        ((240, 320), (100, 1000), (100, 133)),
+        ((1000, 3), (10, 10), (10, 1)),
+        ((7, 7), (5, 9), (5, 5)),
+        ((1, 1), (3, 2), (2, 2)),
+    ],
+)
+def test_an_image_fits_in_its_box_and_touches_it(sizes, box, out):
+    assert sizes_out(Target("fit", box), sizes) == out
+
+
+@settings(max_examples=200)
+@given(*[st.integers(1, 5000)] * 4)
+def test_a_fit_is_never_larger_than_its_box(width, height, wide, high):
+    out = sizes_out(Target("fit", (wide, high)), (width, height))
+    assert out[0] <= wide
+    assert out[1] <= high
+    assert out[0] == wide or out[1] == high
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=3), st.integers(1, 4000))
+def test_the_longest_side_is_at_most_what_was_asked(sizes, most):
+    out = sizes_out(Target("max-size", (most,)), sizes)
+    assert max(out) == min(most, max(sizes))
+
+
+@pytest.mark.parametrize(
+    ("axis", "shifts"),
+    [
+        (AxisMap.centred(10, 5, 2.0), (0, 0)),
+        (AxisMap.centred(10, 17, 1 / 1.7), (0, 0)),
+        (AxisMap.centred(10, 3, 3.0), (0, -1)),
+        (AxisMap.cornered(10, 19), (0.25, -0.25)),
+        (AxisMap.copied(4), (0, 0)),
+    ],
+)
+def test_how_far_the_outer_edges_move(axis, shifts):
+    assert axis.edge_shifts == pytest.approx(shifts, abs=1e-12)

@@ -81,7 +81,8 @@ def hints_about(job: "Job") -> Iterator[str]:
                 "--spacing with --antialias weighs them all"
             )
         return
-    if step > SHRINKING and method.mode.allows_antialias and not method.antialias:
+    can_antialias = method.mode.allows_antialias and job.request.target.kind != "record"
+    if step > SHRINKING and can_antialias and not method.antialias:
         yield f"shrinking without --antialias skips {element}s; --antialias weighs them all"
     if step > SHRINKING and method.mode.name == "nearest":
         yield (

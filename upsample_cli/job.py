@@ -23,11 +23,12 @@ from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
+    from upsample_cli.files import Source, VolumeHeader, VolumeSource
     from upsample_cli.files.array import ArraySink
     from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.files.nifti import NiftiSink, NiftiSource
-    from upsample_cli.files.nifti_header import NiftiHeader
+    from upsample_cli.files.mgh import MghSink
+    from upsample_cli.files.nifti import NiftiSink
+    from upsample_cli.files.nifti_geometry import Geometry
 
 
 LABEL = "label"
@@ -41,7 +42,8 @@ class Request:
     """Everything that a user can ask of one resample.
 
     ``mode`` None is label for label maps (``labels``, or an intent that says so), else linear.
-    ``align_corners`` and ``antialias`` are None where the user said nothing.
+    ``align_corners`` and ``antialias`` are None where the user said nothing. ``geometry`` is what
+    the output's header takes in place of the one that follows from the axes.
     """
 
     target: Target | Like | Orientation
@@ -57,6 +59,8 @@ class Request:
     format: str | None = None
     force: bool = False
     straight_alpha: bool = False
+    record: bool = False
+    geometry: "Geometry | None" = None
 
     @property
     def has_image_options(self) -> bool:
@@ -98,7 +102,7 @@ class Job:
     axes: list[AxisMap]
     resampler: Resampler | MappedResampler
     channels: int
-    header: "NiftiHeader | None" = None
+    header: "VolumeHeader | None" = None
     image_mode: str = ""
     mapped: Mapped | None = None
     warnings: list[str] = field(default_factory=list)
@@ -164,19 +168,22 @@ class Job:
         extra = self.source.extra_dimensions
         return "×".join(str(n) for n in (*reversed(spatial), *extra))
 
-    def open_sink(self, files: list[BinaryIO], *, is_gzip: bool) -> "NiftiSink | ArraySink":
+    def open_sink(
+        self, files: list[BinaryIO], *, is_gzip: bool
+    ) -> "NiftiSink | MghSink | ArraySink":
         """Return what writes a volume or an array slab by slab."""
-        if self.header is not None:
-            from upsample_cli.files.nifti import NiftiSink
+        request = self.request
+        how = {"level": request.compress_level, "threads": request.threads}
+        if self.source.kind == "volume" and self.header is not None:
+            if self.header.format == "NIfTI":
+                from upsample_cli.files.nifti import NiftiSink
 
-            request = self.request
-            return NiftiSink(
-                self.header,
-                files,
-                is_gzip=is_gzip,
-                level=request.compress_level,
-                threads=request.threads,
-            )
+                return NiftiSink(self.header, files, is_gzip=is_gzip, **how)
+            from upsample_cli.files.mgh import MghSink
+
+            trailer = self.source.header
+            assert trailer.format == "MGH"
+            return MghSink(self.header, trailer, files[0], is_gzip=is_gzip, **how)
         from upsample_cli.files.array import ArraySink
 
         resampler = self.resampler
@@ -245,6 +252,8 @@ def _prepare_mapped(request: Request, source: "Source", mode: str, method: Metho
     if source.kind != "volume":
         problem = f"{source.name} is of kind {source.kind}, which has no place in the world"
         raise RequestError(option, problem, "use a NIfTI volume")
+    if source.header.format != "NIfTI":
+        raise RequestError(option, f"does not take {source.header.format}", "convert it to .nii.gz")
     switches = {
         "--align-corners": method.align_corners,
         "--antialias": method.antialias and not method.mode.needs_antialias,
@@ -307,7 +316,8 @@ def _method(request: Request, name: str, dimensions: int) -> Method:
 def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:
     assert isinstance(request.target, Target)
     sizes = tuple(reversed(source.shape))
-    if None in request.target.values and source.kind != "image":
+    target = request.target
+    if target.kind == "size" and None in target.values and source.kind != "image":
         raise RequestError("--size", "a number can be left out for images only", "give them all")
     spacing = None
     if source.kind == "volume":
@@ -334,9 +344,15 @@ def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str
     return dtype, channels, mode
 
 
-def _prepare_header(job: Job, source: "NiftiSource") -> None:
-    from upsample_cli.files.nifti_resampled import resampled_header
+def _prepare_header(job: Job, source: "VolumeSource") -> None:
+    header, x_first, dtype = source.header, job.axes[::-1], job.resampler.dtype_out
+    if header.format == "MGH":
+        from upsample_cli.files.mgh import resampled_mgh
 
-    x_first = job.axes[::-1]
-    job.header, warnings = resampled_header(source.header, x_first, job.resampler.dtype_out)
+        job.header, warnings = resampled_mgh(header, x_first, dtype)
+    else:
+        from upsample_cli.files.nifti_resampled import resampled_header
+
+        new, warnings = resampled_header(header, x_first, dtype)
+        job.header = new if job.request.geometry is None else job.request.geometry.put_into(new)
     job.warnings += warnings

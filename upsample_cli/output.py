@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import SUFFIXES
+from upsample_cli.files import GZIP_SUFFIXES, SUFFIXES, suffixes_like
 from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.image_formats import check_can_write, check_size, format_of_suffix
 from upsample_cli.files.pairs import pair_names
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 """From a number of bytes to a context in which it takes the number that was just done."""
 
-UNCOMPRESSED = (".nii", ".hdr", ".img", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
+UNCOMPRESSED = (".nii", ".hdr", ".img", ".mgh", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
 COMPRESSED_AT_MOST = 1000
 """For lack of disk a compressed output is refused only if even this ratio would not fit it."""
 
@@ -44,7 +44,7 @@ class Destination:
     @property
     def is_gzip(self) -> bool:
         """Whether its bytes are compressed with gzip."""
-        return self.suffix.endswith(".gz")
+        return self.suffix.endswith(GZIP_SUFFIXES)
 
     @property
     def image_format(self) -> str:
@@ -82,15 +82,16 @@ def check_output(input_name: str, output_name: str, *, force: bool) -> None:
 
 
 def check_kind(source: "Source", output: Destination) -> None:
-    """Refuse an output of another kind than the input's."""
+    """Refuse an output of another kind than the input's, or a volume of another format."""
     kind = SUFFIXES[output.suffix]
-    if kind != source.kind:
-        same = ", ".join(suffix for suffix, of in SUFFIXES.items() if of == source.kind)
-        raise RequestError(
-            "--format" if output.name == "-" else output.name,
-            f"{output.suffix} is for {kind}s, but {source.name} is of kind {source.kind}",
-            f"use {same}",
-        )
+    same = suffixes_like(source.default_suffix)
+    if kind == source.kind and output.suffix in same:
+        return
+    problem = f"{output.suffix} is for {kind}s, but {source.name} is of kind {source.kind}"
+    if kind == source.kind:
+        problem = f"{output.suffix} is not the format of {source.name}, which is kept"
+    subject = "--format" if output.name == "-" else output.name
+    raise RequestError(subject, problem, f"use {', '.join(same)}")
 
 
 def check_image(

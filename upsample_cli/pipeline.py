@@ -3,12 +3,14 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels
+from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
 from upsample_cli.job import Job, Request, prepare
@@ -32,6 +34,7 @@ from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, str
 from upsample_cli.passes.whole import resample_array
 
 if TYPE_CHECKING:
+    from upsample_cli.files import VolumeSource
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.nifti import NiftiSource
 
@@ -67,10 +70,25 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
             check_image(job.source, output, job.image_mode, job.resampler.shape_out)
         check_room(output, memory=job.working_bytes, disk=job.output_bytes, remedy=job.less_memory)
         names = file_names(output)
-        with open_outputs(names, force=request.force) as files, progress(job.output_bytes) as done:
-            RUNNERS[job.source.kind](job, output, files, done)
+        record = _record(job, input_name, output_name) if request.record else {}
+        with (
+            open_outputs([*names, *record], force=request.force) as files,
+            progress(job.output_bytes) as done,
+        ):
+            RUNNERS[job.source.kind](job, output, files[: len(names)], done)
+            for file, content in zip(files[len(names) :], record.values(), strict=True):
+                file.write(content)
     seconds = time.perf_counter() - started
     return Summary(_line(job, input_name, output_name, seconds), job.warnings, job.hints)
+
+
+def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
+    """Return the record's name and content."""
+    from upsample_cli.record import record_name, record_of
+
+    if output_name == "-":
+        raise RequestError("--record", "standard output has no place for it", "name a file")
+    return {record_name(output_name): record_of(job, Path(input_name).name)}
 
 
 def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
@@ -113,14 +131,13 @@ def _watch(job: Job) -> Watch:
 
 
 def _resampled(
-    job: Job, source: "NiftiSource | ArraySource", watch: Watch
+    job: Job, source: "VolumeSource | ArraySource", watch: Watch
 ) -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
     if isinstance(resampler, MappedResampler):
         for _ in range(job.items):
-            assert source.kind == "volume"
-            yield from resampler.stream(source, job.channels, threads)
+            yield from resampler.stream(cast("NiftiSource", source), job.channels, threads)
         return
     group = items_per_group(resampler, job.channels)
     if group > 1:
@@ -137,7 +154,7 @@ def _resampled(
         yield from stream_item(resampler, _chunks(source, chunk, watch), threads, slab)
 
 
-def _chunks(source: "NiftiSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
+def _chunks(source: "VolumeSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
     total = source.shape[0]
     for begin in range(0, total, size):
         planes = source.read(min(size, total - begin))

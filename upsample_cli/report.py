@@ -1,7 +1,7 @@
 """What a file holds, and what a job would do, as text."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -77,12 +77,36 @@ def explain_job(job: "Job") -> str:
         f"which    {job.method.mode.summary}",
         f"sums in  {resampler.arithmetic.description}",
         f"memory   about {readable_bytes(job.working_bytes)} beside the program",
+        *_field_lines(job),
         "",
         *(_axis_lines(job) if job.mapped is None else _mapped_lines(job.mapped)),
     ]
     if job.header is not None:
         lines += ["", *_rows("affine", job.header.affine.tolist(), 6)]
     return "\n".join(lines)
+
+
+def _field_lines(job: "Job") -> list[str]:
+    """Return voxel size and field of view before and after, and how far its edges move."""
+    if job.source.kind != "volume" or job.header is None or job.mapped is not None:
+        return []
+    before, after = job.source.header, job.header
+    sizes = [np.array(header.spacing) for header in (before, after)]
+    fields = [size * header.spatial for size, header in zip(sizes, (before, after), strict=True)]
+    shifts = np.abs([axis.edge_shifts for axis in job.axes[::-1]]).max(axis=1) * sizes[0]
+    farthest = float(shifts.max())
+    unit = f" {before.unit}".rstrip()
+    # What rounding leaves of 0 is 0.
+    moved = f"{farthest:.3g}{unit}" if farthest > 1e-6 * sizes[0].min() else f"0{unit}"
+    return [
+        f"spacing  {_by(sizes[0])}{unit} → {_by(sizes[1])}{unit}",
+        f"field    {_by(fields[0])}{unit} → {_by(fields[1])}{unit}",
+        f"edges    move by up to {moved}",
+    ]
+
+
+def _by(lengths: Iterable[float]) -> str:
+    return " × ".join(f"{length:.6g}" for length in lengths)
 
 
 def explain_plan(plan: "Plan") -> str:

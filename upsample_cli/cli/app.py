@@ -12,8 +12,10 @@ from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
 from upsample_cli.cli.pool import pool
 from upsample_cli.cli.resample import resample
+from upsample_cli.cli.restore import restore
 from upsample_cli.cli.signals import Stopped
 from upsample_cli.cli.unpool import unpool
+from upsample_cli.cli.verify import verify
 from upsample_cli.cli.warmup import warmup
 from upsample_cli.errors import UpsampleError
 
@@ -25,7 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (resample, pool, unpool, conv_transpose, info, explain, warmup):
+for command in (
+    resample,
+    restore,
+    pool,
+    unpool,
+    conv_transpose,
+    info,
+    explain,
+    verify,
+    warmup,
+):
     app.command()(command)
 app.add_typer(demo, name="demo")
 

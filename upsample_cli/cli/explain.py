@@ -8,6 +8,9 @@ def explain(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    isotropic: options.Isotropic = None,
+    max_size: options.MaxSize = None,
+    fit: options.Fit = None,
     like: options.LikeReference = None,
     orientation: options.OrientationCode = None,
     mode: options.Mode = None,
@@ -38,7 +41,9 @@ def explain(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing, like, orientation, fill),
+        target=options.parse_target(
+            scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
+        ),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         mode=mode.value if mode else None,
         labels=labels,

@@ -1,8 +1,9 @@
 """The options that commands share, and how their text becomes a request."""
 
 import re
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
 WINDOW = "Window (one number, or one per axis, x first)"
 PER_AXIS = "N[xN[xN]]"
+
+KEEP, SMALLEST = "keep", "smallest"
+Values = tuple[float | None, ...]
 
 ModeName = Enum(  # type: ignore[misc]
     "ModeName", {name: name for name in (*MODES, *DIMENSION_BOUND)}, type=str
@@ -48,7 +52,34 @@ Spacing = Annotated[
     typer.Option(
         "--spacing",
         metavar="F[xFxF]",
-        help="Voxel size of a volume, x first, in the header's unit.",
+        help="Voxel size of a volume, x first, in the header's unit; 1x1xkeep keeps z as it is.",
+        rich_help_panel=TARGET,
+    ),
+]
+Isotropic = Annotated[
+    str | None,
+    typer.Option(
+        "--isotropic",
+        metavar="smallest | F",
+        help="One voxel size for every axis of a volume: its own smallest, or this.",
+        rich_help_panel=TARGET,
+    ),
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        metavar="N",
+        help="Shrink so that the longest side has N samples, in proportion; never enlarge.",
+        rich_help_panel=TARGET,
+    ),
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="WxH",
+        help="Fit an image into a box, in proportion: it shrinks or grows to touch the box.",
         rich_help_panel=TARGET,
     ),
 ]
@@ -178,6 +209,14 @@ Format = Annotated[
         "--format",
         metavar="SUFFIX",
         help="Format of the output, such as nii.gz or png, where its name does not tell.",
+        rich_help_panel=FILES,
+    ),
+]
+Record = Annotated[
+    bool,
+    typer.Option(
+        "--record",
+        help="Also write OUTPUT's name with .record.json: what restore needs to go back.",
         rich_help_panel=FILES,
     ),
 ]
@@ -354,6 +393,9 @@ def parse_target(
     scale: str | None,
     size: str | None,
     spacing: str | None,
+    isotropic: str | None = None,
+    max_size: int | None = None,
+    fit: str | None = None,
     like: str | None = None,
     orientation: str | None = None,
     fill: float | None = None,
@@ -362,32 +404,59 @@ def parse_target(
 
     >>> parse_target("2x2x1", None, None)
     Target(kind='scale', values=(2.0, 2.0, 1.0))
+    >>> parse_target(None, None, "1x1xkeep")
+    Target(kind='spacing', values=(1.0, 1.0, None))
 
     Raises
     ------
     RequestError
         If none or several were given, or the text is not what the option takes.
     """
-    given = {"scale": scale, "size": size, "spacing": spacing}
+    given = {"scale": scale, "size": size, "spacing": spacing, "isotropic": isotropic}
+    given |= {"max-size": None if max_size is None else str(max_size), "fit": fit}
     given |= {"like": like, "orientation": orientation}
     texts = {kind: text for kind, text in given.items() if text is not None}
     if len(texts) != 1:
         problem = "no target was given" if not texts else "several targets were given"
         names = ", ".join(f"--{kind}" for kind in (texts or given))
-        *most, last = (f"--{kind}" for kind in given)
-        raise RequestError(names, problem, f"use exactly one of {', '.join(most)} and {last}")
+        raise RequestError(names, problem, "use exactly one")
     if fill is not None and like is None:
         raise RequestError("--fill", "goes with --like only", "drop it")
-    if like is not None:
-        return Like(like, fill)
-    if orientation is not None:
-        return Orientation(orientation)
-    if scale is not None:
-        return Target("scale", _numbers("scale", scale))
-    if spacing is not None:
-        return Target("spacing", _numbers("spacing", spacing))
-    assert size is not None
-    return Target("size", _sizes(size))
+    ((kind, text),) = texts.items()
+    if kind == "like":
+        return Like(text, fill)
+    return PARSERS[kind](text)
+
+
+def _scale(text: str) -> Target:
+    return Target("scale", _numbers("scale", text, "2 or 2x2 or 2x2x1, x first"))
+
+
+def _spacing(text: str) -> Target:
+    return Target(
+        "spacing", _numbers("spacing", text, "2 or 1x1x2 or 1x1xkeep, x first", keep=KEEP)
+    )
+
+
+def _isotropic(text: str) -> Target:
+    values = _numbers("isotropic", text, f"{SMALLEST} or 1.5", keep=SMALLEST)
+    return Target("isotropic", _as_many(1, values, "isotropic", text, f"{SMALLEST} or 1.5"))
+
+
+def _max_size(text: str) -> Target:
+    return Target("max-size", (float(text),))
+
+
+def _fit(text: str) -> Target:
+    parts = _split(text)
+    sizes = tuple(float(part) for part in parts if part.isdecimal())
+    return Target("fit", _as_many(2, sizes, "fit", text, "a width and height such as 640x480"))
+
+
+def _as_many(count: int, values: Values, kind: str, text: str, right: str) -> Values:
+    if len(values) != count:
+        raise RequestError(f"--{kind}", f"{text!r} is not what it takes", f"use {right}")
+    return values
 
 
 def parse_counts(option: str, text: str | None, *, least: int = 1) -> tuple[int, ...] | None:
@@ -417,13 +486,19 @@ def _split(text: str) -> list[str]:
     return re.split("[xX×]", text.strip())
 
 
-def _numbers(kind: Literal["scale", "spacing"], text: str) -> tuple[float, ...]:
+def _numbers(kind: str, text: str, right: str, *, keep: str | None = None) -> Values:
+    """Return the numbers of a text; ``keep`` is the word that stands for None."""
+    parts = [part.strip().lower() for part in _split(text)]
     try:
-        return tuple(float(part) for part in _split(text))
+        return tuple(None if part == keep else float(part) for part in parts)
     except ValueError as error:
         raise RequestError(
-            f"--{kind}", f"{text!r} is not a number per axis", "use 2 or 2x2 or 2x2x1, x first"
+            f"--{kind}", f"{text!r} is not a number per axis", f"use {right}"
         ) from error
+
+
+def _size(text: str) -> Target:
+    return Target("size", _sizes(text))
 
 
 def _sizes(text: str) -> tuple[int | None, ...]:
@@ -441,3 +516,15 @@ def _bad_size(text: str) -> RequestError:
     return RequestError(
         "--size", f"{text!r} is not a whole number per axis", "use 256 or 640x480 or 64x64x32"
     )
+
+
+PARSERS: dict[str, Callable[[str], Target | Orientation]] = {
+    "scale": _scale,
+    "size": _size,
+    "spacing": _spacing,
+    "isotropic": _isotropic,
+    "max-size": _max_size,
+    "fit": _fit,
+    "orientation": Orientation,
+}
+"""The targets, and what makes each from its text."""

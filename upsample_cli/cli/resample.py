@@ -9,6 +9,9 @@ def resample(
     scale: options.Scale = None,
     size: options.Size = None,
     spacing: options.Spacing = None,
+    isotropic: options.Isotropic = None,
+    max_size: options.MaxSize = None,
+    fit: options.Fit = None,
     like: options.LikeReference = None,
     orientation: options.OrientationCode = None,
     mode: options.Mode = None,
@@ -23,6 +26,7 @@ def resample(
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
+    record: options.Record = False,
     frame: options.Frame = None,
     quality: options.Quality = None,
     max_pixels: options.MaxPixels = None,
@@ -44,7 +48,9 @@ def resample(
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(scale, size, spacing, like, orientation, fill),
+        target=options.parse_target(
+            scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
+        ),
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
         mode=mode.value if mode else None,
         labels=labels,
@@ -57,5 +63,6 @@ def resample(
         format=format_name,
         force=force,
         straight_alpha=straight_alpha,
+        record=record,
     )
     console.finished(resample_file(request, source, output, console.progress(quiet)), quiet=quiet)

@@ -12,9 +12,9 @@ from upsample_cli.files.image_formats import WITH_ALPHA
 from upsample_cli.files.image_options import ImageOptions
 
 if TYPE_CHECKING:
+    from upsample_cli.files import VolumeSource
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.image import ImageSource
-    from upsample_cli.files.nifti import NiftiSource
 
 
 def read_plane(name: str, options: ImageOptions) -> Array:
@@ -42,7 +42,7 @@ def _image(source: "ImageSource") -> Array:
     return pixels[..., :-1] if mode in WITH_ALPHA else pixels
 
 
-def _middle_slice(source: "NiftiSource | ArraySource") -> Array:
+def _middle_slice(source: "VolumeSource | ArraySource") -> Array:
     if len(source.shape) == 1:
         raise RequestError(source.name, "has one axis", "use an image, a volume or a 2-D array")
     if len(source.shape) == 2:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.image import ImageSource
     from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.mgh import MghHeader, MghSource
     from upsample_cli.files.nifti import NiftiSource
+    from upsample_cli.files.nifti_header import NiftiHeader
 
-    Source = NiftiSource | ImageSource | ArraySource
+    VolumeSource = NiftiSource | MghSource
+    VolumeHeader = NiftiHeader | MghHeader
+    Source = VolumeSource | ImageSource | ArraySource
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,16 @@ def _open_nifti(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source"
     return NiftiSource(reader, name)
 
 
+def _is_mgh(head: bytes) -> bool:
+    return head.startswith(b"\0\0\0\1")
+
+
+def _open_mgh(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
+    from upsample_cli.files.mgh import MghSource
+
+    return MghSource(reader, name)
+
+
 def _is_array(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
@@ -66,6 +80,7 @@ FORMATS = (
         _is_nifti,
         _open_nifti,
     ),
+    Format("volume", (".mgh", ".mgz", ".mgh.gz"), _is_mgh, _open_mgh),
     Format("array", (".npy",), _is_array, _open_array),
     Format(
         "image",
@@ -76,6 +91,14 @@ FORMATS = (
 )
 
 SUFFIXES = {suffix: entry.kind for entry in FORMATS for suffix in entry.suffixes}
+
+
+GZIP_SUFFIXES = (".gz", ".mgz")
+
+
+def suffixes_like(suffix: str) -> tuple[str, ...]:
+    """Return the suffixes of files that hold the same format; of images, every one."""
+    return next(entry.suffixes for entry in FORMATS if suffix in entry.suffixes)
 
 
 def suffix_of(name: str) -> str:

@@ -7,7 +7,7 @@ algebra of the qform.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import nibabel as nib
 import numpy as np
@@ -51,6 +51,7 @@ REFUSED_TYPES = {
 }
 
 UNITS = {0: "", 1: "m", 2: "mm", 3: "µm"}
+TIME_UNITS = {0: "", 8: "s", 16: "ms", 24: "µs", 32: "Hz", 40: "ppm", 48: "rad/s"}
 
 
 @dataclass
@@ -73,6 +74,8 @@ class NiftiHeader:
     extensions: bytes
     is_pair: bool
     name: str
+
+    format: ClassVar[Literal["NIfTI"]] = "NIfTI"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,7 +112,8 @@ class NiftiHeader:
         fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1
         fields["pixdim"][1:4] = self.voxel_sizes
         try:
-            affine = np.asarray(fields.get_qform(coded=False), np.float64)
+            with np.errstate(invalid="ignore"):  # a quaternion of no numbers, which may be unused
+                affine = np.asarray(fields.get_qform(coded=False), np.float64)
         except (HeaderDataError, ValueError, FloatingPointError):
             return None
         return affine if is_usable(affine) else None
@@ -160,15 +164,25 @@ class NiftiHeader:
         return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
 
     @property
+    def time_unit(self) -> str:
+        """The unit of the fourth axis, or nothing if the header does not say."""
+        return TIME_UNITS.get(int(self.fields["xyzt_units"]) & 56, "")
+
+    @property
     def orientation(self) -> str:
         """Where each axis points, such as RAS."""
         codes = nib.aff2axcodes(self.affine)  # type: ignore[no-untyped-call]
         return "".join(str(code) for code in codes)
 
     @property
+    def intent(self) -> int:
+        """The code that says what values mean."""
+        return int(self.fields["intent_code"])
+
+    @property
     def is_label_map(self) -> bool:
         """Whether the intent says that values are labels."""
-        return int(self.fields["intent_code"]) == LABEL_INTENT
+        return self.intent == LABEL_INTENT
 
     @property
     def scaling(self) -> tuple[float, float]:
@@ -259,8 +273,24 @@ def read_header(
         header.extensions = read_rest(LARGEST_EXTENSIONS)
     else:
         header.extensions = read(header.voxel_offset - size)
-    _check_geometry(header)
+    check_geometry(header)
     return header
+
+
+def split_extensions(content: bytes, order: str) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Return the code and the bytes of each extension, whole, and what follows them.
+
+    ``content`` begins with the 4 flag bytes, ``order`` is the header's byte order.
+    """
+    flag, rest = content[:4], content[4:]
+    found: list[tuple[int, bytes]] = []
+    while flag[:1].strip(b"\x00") and len(rest) >= 8:
+        size, code = (int(n) for n in np.frombuffer(rest, f"{order}i4", 2))
+        if not 8 <= size <= len(rest):
+            break
+        found.append((code, rest[:size]))
+        rest = rest[size:]
+    return found, rest
 
 
 def _rounded(value: Any) -> float:
@@ -303,7 +333,8 @@ def _check_layout(header: NiftiHeader) -> None:
         )
 
 
-def _check_geometry(header: NiftiHeader) -> None:
+def check_geometry(header: NiftiHeader) -> None:
+    """Refuse forms, or without them voxel sizes, that give no voxel a place and a volume."""
     qcode, scode = header.codes
     if scode > 0 and not is_usable(header.sform):
         raise FileError(

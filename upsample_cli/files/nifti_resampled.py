@@ -1,16 +1,21 @@
 """What the header of a NIfTI file must say after a resample."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.nifti_header import ELEMENTS, PAIR_MAGIC, SINGLE_MAGIC, NiftiHeader
+from upsample_cli.files.nifti_header import (
+    ELEMENTS,
+    PAIR_MAGIC,
+    SINGLE_MAGIC,
+    NiftiHeader,
+    split_extensions,
+)
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.grid import resampled_affine
+from upsample_cli.sampling.grid import Grid, resampled_affine
 
 LARGEST_DIM_NIFTI1 = 32767
 AFNI_EXTENSION = 4
@@ -104,8 +109,8 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
         shown = "×".join(f"{size:g}" for size in sizes)
         return [f"{header.name}: pixdim, {shown}, disagrees with the sform, which is believed"]
     if qcode > 0 and scode > 0 and header.qform is not None:
-        corners = _corners(header.grid.shape)
-        apart = np.abs((header.qform - header.sform) @ corners).max()
+        corners = [Grid(header.spatial, form).corners for form in (header.qform, header.sform)]
+        apart = np.abs(corners[0] - corners[1]).max()
         smallest = min(header.spacing)
         if apart > 1e-2 * smallest:
             return [
@@ -115,34 +120,14 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
     return []
 
 
-def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
-    ends = [(-0.5, n - 0.5) for n in (*shape, 1, 1)[:3]]
-    grid = np.meshgrid(*ends, indexing="ij")
-    return np.stack([*(axis.ravel() for axis in grid), np.ones(8)])
-
-
 def drop_afni(header: NiftiHeader) -> list[str]:
     """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
-    flag, rest = header.extensions[:4], header.extensions[4:]
-    if not flag[:1].strip(b"\x00"):
+    found, rest = split_extensions(header.extensions, header.fields.endianness)
+    kept = b"".join(content for code, content in found if code != AFNI_EXTENSION)
+    if all(code != AFNI_EXTENSION for code, _ in found):
         return []
-    order: Literal["little", "big"] = "little" if header.fields.endianness == "<" else "big"
-    kept, position, found = [], 0, False
-    while position + 8 <= len(rest):
-        size = int.from_bytes(rest[position : position + 4], order)
-        code = int.from_bytes(rest[position + 4 : position + 8], order)
-        if size < 8 or position + size > len(rest):
-            break
-        if code == AFNI_EXTENSION:
-            found = True
-        else:
-            kept.append(rest[position : position + size])
-        position += size
-    if not found:
-        return []
-    rest = b"".join([*kept, rest[position:]])
-    body = rest if rest.strip(b"\x00") else b""
-    header.extensions = (flag if body else bytes(4)) + body
+    body = kept + rest if (kept + rest).strip(b"\x00") else b""
+    header.extensions = (header.extensions[:4] if body else bytes(4)) + body
     if not header.is_pair:
         place_voxels(header, is_pair=False)
     return [f"{header.name}: its AFNI extension describes the old grid; it was dropped"]

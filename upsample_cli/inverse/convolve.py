@@ -181,6 +181,7 @@ def _settle_elements(plan: ConvolvePlan) -> None:
         return
     from upsample_cli.files.nifti_resampled import resampled_header
 
+    assert source.header.format == "NIfTI"  # or it would be no stack
     plan.header, warnings = resampled_header(source.header, plan.axes[::-1], plan.dtype)
     plan.header.fields["scl_slope"], plan.header.fields["scl_inter"] = 1, 0
     plan.warnings += warnings

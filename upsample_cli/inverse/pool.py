@@ -117,6 +117,7 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
     if source.kind == "volume":
         from upsample_cli.files.nifti_resampled import resampled_header
 
+        assert source.header.format == "NIfTI"  # or it would be no stack
         plan.header, warnings = resampled_header(source.header, axes[::-1], stack.dtype)
         plan.warnings += warnings
     return plan

@@ -106,6 +106,9 @@ def stack_of(source: "Source", *, mixes: bool = False) -> Stack:
     if source.kind == "array":
         channels = source.leading[-1] if mixes and source.leading else 1
         return Stack(source, source.leading, source.shape, channels, source.dtype)
+    if source.header.format != "NIfTI":
+        problem = f"is {source.header.format}, and only NIfTI volumes are taken here"
+        raise RequestError(source.name, problem, "convert it to .nii.gz")
     extra = tuple(reversed(source.extra_dimensions))
     leading = (*extra, source.channels) if source.channels > 1 else extra
     return Stack(source, leading, source.shape, source.channels, source.dtype)

@@ -123,6 +123,7 @@ def _prepare(request: UnpoolRequest, source: "Source", file: RecordFile) -> Unpo
         fill=fill,
     )
     if source.kind == "volume":
+        assert source.header.format == "NIfTI"  # or it would be no stack
         plan.header, warnings = _header(source.header, file, sizes)
         plan.warnings += warnings
     return plan

@@ -66,6 +66,19 @@ class AxisMap:
         """Whether the samples follow the half-pixel rule."""
         return self.start == (self.step - 1) / 2
 
+    @property
+    def edge_shifts(self) -> tuple[float, float]:
+        """By how many input voxels the first and the last outer edge move, forward positive."""
+        first = self.start - self.step / 2
+        return first + 0.5, first + self.step * self.size_out - (self.size_in - 0.5)
+
+    def inverse(self) -> "AxisMap":
+        """Return the map that samples this one's output where this one's input lies."""
+        step = 1 / self.step
+        if self.is_centred:
+            return AxisMap.centred(self.size_out, self.size_in, step)
+        return AxisMap(self.size_out, self.size_in, -self.start * step, step)
+
     def source(self, float_type: type[np.floating]) -> Floats:
         """Return the samples' positions, shape (size_out,), rounded as PyTorch rounds them."""
         index = np.arange(self.size_out, dtype=float_type)

@@ -11,6 +11,12 @@ from upsample_cli.sampling.axis import AxisMap
 FLATTEST = 1e-6
 """A voxel's volume, relative to its edges' product, that float32 fields cannot tell from 0."""
 
+OF_A_VOXEL = 1e-3
+"""The part of the smallest voxel's side by which corners of equal grids may differ."""
+
+OF_A_NUMBER = 8 * float(np.finfo(np.float32).eps)
+"""The part of a number that float32 fields may lose."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -25,9 +31,26 @@ class Grid:
         columns = self.affine[:3, : len(self.shape)]
         return tuple(float(length) for length in np.sqrt((columns**2).sum(axis=0)))
 
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """Where the outer edges of the corner voxels are, shape (8, 3), in the affine's unit.
+
+        x varies slowest; an axis that the data lack is one voxel wide.
+        """
+        ends = [(-0.5, n - 0.5) for n in (*self.shape, 1, 1)[:3]]
+        indices = np.stack([*(axis.ravel() for axis in np.meshgrid(*ends, indexing="ij"))], axis=-1)
+        return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
+
     def resampled(self, axes: Sequence[AxisMap]) -> "Grid":
         """Return the grid on which the samples of ``axes`` (x first) lie."""
         return Grid(tuple(axis.size_out for axis in axes), resampled_affine(self.affine, axes))
+
+
+def corner_tolerance(*grids: Grid) -> float:
+    """Return how far corners of grids may be apart, in the affine's unit, and count as equal."""
+    smallest = min(min(grid.spacing) for grid in grids)
+    farthest = max(float(np.abs(grid.corners).max()) for grid in grids)
+    return max(OF_A_VOXEL * smallest, OF_A_NUMBER * farthest)
 
 
 def resampled_affine(affine: NDArray[np.float64], axes: Sequence[AxisMap]) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """From a size, a scale factor or a voxel spacing to one AxisMap per axis."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -97,15 +97,22 @@ def _axis(size_in: int, size_out: int, step: float, method: Method) -> AxisMap:
     return cornered
 
 
+Kind = Literal["scale", "size", "spacing", "isotropic", "max-size", "fit", "record"]
+
+
 @dataclass(frozen=True)
 class Target:
     """What was asked for: one value for every axis, or one per axis, x first.
 
-    ``None`` in a size stands for the number that keeps an image's aspect ratio.
+    ``None`` in a size stands for the number that keeps an image's aspect ratio, in a spacing for
+    the axis's own, and in ``isotropic`` for the smallest. ``max-size`` is the most samples of the
+    longest axis, and ``fit`` the box that an image is to fill in width or height; both keep the
+    proportions. ``record`` stands for ``maps`` that are known beforehand, one per axis.
     """
 
-    kind: Literal["scale", "size", "spacing"]
+    kind: Kind
     values: tuple[float | None, ...]
+    maps: tuple[AxisMap, ...] = field(default=(), repr=False)
 
     def axes(
         self,
@@ -133,9 +140,14 @@ class Target:
         ValueError
             If the target does not fit the axes, or is not possible.
         """
-        values = self._per_axis(sizes)
         if recompute and self.kind != "scale":
             raise ValueError("recompute_scale_factor goes with a scale only")
+        if self.kind == "record":
+            return self._recorded(method)
+        if self.kind in PLAIN:
+            target = PLAIN[self.kind](self.values, sizes, spacing)
+            return target.axes(sizes, spacing, method)
+        values = self._per_axis(sizes, spacing)
         if self.kind == "scale":
             return [
                 axis_from_scale(n, value, method, recompute=recompute)
@@ -146,20 +158,29 @@ class Target:
                 axis_from_size(n, int(value), method)
                 for n, value in zip(sizes, values, strict=True)
             ]
-        if spacing is None:
-            raise ValueError("only volumes have a voxel spacing; use a size or a scale")
         return [
             axis_from_spacing(n, own, value, method)
-            for n, own, value in zip(sizes, spacing, values, strict=True)
+            for n, own, value in zip(sizes, _known(spacing), values, strict=True)
         ]
 
-    def _per_axis(self, sizes: Sequence[int]) -> list[float]:
+    def _recorded(self, method: Method) -> list[AxisMap]:
+        if method.antialias and not all(axis.is_centred for axis in self.maps):
+            raise ValueError(
+                f"it was made with align_corners, from which {method.mode.name} cannot go back; "
+                "use another mode"
+            )
+        return list(self.maps)
+
+    def _per_axis(self, sizes: Sequence[int], spacing: Sequence[float] | None) -> list[float]:
         values = self.values * len(sizes) if len(self.values) == 1 else self.values
         if len(values) != len(sizes):
             raise ValueError(
                 f"{len(values)} numbers were given for {len(sizes)} axes; "
                 f"give 1 or {len(sizes)}, x first"
             )
+        if self.kind == "spacing":
+            own = _known(spacing)
+            return [n if value is None else value for n, value in zip(own, values, strict=True)]
         known = [(n, value) for n, value in zip(sizes, values, strict=True) if value is not None]
         if len(known) == len(values):
             return [value for _, value in known]
@@ -170,3 +191,51 @@ class Target:
             max(1, round(own * value / n)) if wanted is None else wanted
             for own, wanted in zip(sizes, values, strict=True)
         ]
+
+
+def _known(spacing: Sequence[float] | None) -> Sequence[float]:
+    if spacing is None:
+        raise ValueError("only volumes have a voxel spacing; use a size or a scale")
+    return spacing
+
+
+Values = tuple[float | None, ...]
+
+
+def _isotropic(values: Values, _: Sequence[int], spacing: Sequence[float] | None) -> Target:
+    (wanted,) = values
+    return Target("spacing", (min(_known(spacing)) if wanted is None else wanted,))
+
+
+def _max_size(values: Values, sizes: Sequence[int], _: Sequence[float] | None) -> Target:
+    (most,) = values
+    assert most is not None
+    return _proportional(sizes, min(most, max(sizes)), max(sizes))
+
+
+def _fit(values: Values, sizes: Sequence[int], _: Sequence[float] | None) -> Target:
+    if len(sizes) != 2:
+        raise ValueError("only what has a width and a height fits in a box; use a size")
+    width, height = values
+    assert width is not None
+    assert height is not None
+    # The side that is the first to touch the box, told without rounding.
+    is_wide = sizes[0] * height >= sizes[1] * width
+    wanted, own = (width, sizes[0]) if is_wide else (height, sizes[1])
+    return _proportional(sizes, wanted, own)
+
+
+def _proportional(sizes: Sequence[int], wanted: float, own: int) -> Target:
+    """Return the sizes that make ``own`` samples ``wanted`` and keep the proportions."""
+    if wanted < 1:
+        raise ValueError(f"a size of {wanted:g} leaves no sample; use at least 1")
+    wanted = min(wanted, 2.0 * LARGEST_AXIS)
+    return Target("size", tuple(max(1, round(n * wanted / own)) for n in sizes))
+
+
+PLAIN: dict[Kind, Callable[[Values, Sequence[int], Sequence[float] | None], Target]] = {
+    "isotropic": _isotropic,
+    "max-size": _max_size,
+    "fit": _fit,
+}
+"""The targets that are a size or a spacing once the input is known."""

@@ -1,0 +1,77 @@
+"""``upsample-cli restore``: back onto the grid that a record was made on."""
+
+from typing import Annotated
+
+import typer
+
+from upsample_cli.cli import console, options
+from upsample_cli.cli.options import ModeName
+
+Processed = Annotated[
+    str, typer.Argument(metavar="PROCESSED", help="A volume on the grid that resample made.")
+]
+RecordFile = Annotated[
+    str | None,
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        help="The record that resample --record wrote; by default PROCESSED's own.",
+        show_default=False,
+    ),
+]
+Mode = Annotated[
+    ModeName | None,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="MODE",
+        help="As in resample. Default: nearest-exact for labels (by intent, or whole numbers of "
+        "few distinct values), linear for the rest.",
+        show_default=False,
+    ),
+]
+
+
+def restore(
+    processed: Processed,
+    output: options.Output,
+    record: RecordFile = None,
+    mode: Mode = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    compress_level: options.CompressLevel = 1,
+    format_name: options.Format = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Bring a volume on a resampled grid back onto the exact original one.
+
+    Resample with --record, process (segment, say), then restore: the output has the original's
+    shape and, byte for byte, its voxel sizes and both forms. The rest of the header, and what
+    the voxels hold, is PROCESSED's.
+
+    First: upsample-cli resample sample_data/brain.nii.gz x2.nii.gz --scale 2 --record
+
+    Example: upsample-cli restore x2.nii.gz back.nii.gz
+    """
+    console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.job import Request
+    from upsample_cli.restore import restore as restore_file
+    from upsample_cli.sampling.target import Target
+    from upsample_cli.threads import available_threads
+
+    request = Request(
+        target=Target("record", ()),
+        image=ImageOptions(),
+        mode=mode.value if mode else "",
+        dtype=dtype,
+        threads=threads or available_threads(),
+        compress_level=compress_level,
+        format=format_name,
+        force=force,
+    )
+    done = restore_file(request, processed, output, record, console.progress(quiet))
+    console.notes(done.warnings, done.hints, quiet=quiet)
+    console.summary(done.line, quiet=quiet)
