@@ -24,7 +24,9 @@ ALLOWED = {
     "advice": {"files", "job", "sampling"},
     "job": {"advice", "errors", "files", "output", "passes", "resources", "sampling"},
     "pipeline": {"files", "job", "output", "passes"},
-    "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
+    "inverse": {
+        *{"advice", "errors", "files", "inverse", "output", "passes", "resources", "sampling"},
+    },
     "report": {"inverse", "job", "sampling", "text"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
     "cli": {
