@@ -17,7 +17,7 @@ Array = NDArray[Any]
 TASK_VOXELS = 2**16
 """The values put back that pay for a task's overhead."""
 
-TASK_TAPS = 2**18
+TASK_TAPS = 2**20
 """The comparisons that pay for a task's overhead."""
 
 
