@@ -25,7 +25,9 @@ ALLOWED = {
     "mapped": {"errors", "files", "passes", "resources", "sampling"},
     "job": {"advice", "errors", "files", "mapped", "output", "passes", "resources", "sampling"},
     "pipeline": {"advice", "errors", "files", "job", "output", "passes", "record"},
-    "inverse": {"advice", "errors", "files", "inverse", "output", "passes", "sampling"},
+    "inverse": {
+        *{"advice", "errors", "files", "inverse", "output", "passes", "resources", "sampling"},
+    },
     "record": {"errors", "files", "job", "sampling"},
     "restore": {"errors", "files", "job", "pipeline", "output", "record", "sampling"},
     "report": {"inverse", "job", "mapped", "passes", "sampling", "text"},

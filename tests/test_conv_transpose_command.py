@@ -1,6 +1,7 @@
 """``conv-transpose`` on files: the library's numbers, in real units, where the header says."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from processes import SAMPLES, snapshot
 from test_geometry import FORMS, OBLIQUE, QFORM, SHAPE, measured, ramp
 from volumes import RGB, changed_fields, read_volume, write_volume
 
-from upsample_cli import functional
+from upsample_cli import functional, resources
 from upsample_cli.inverse import stack
+from upsample_cli.passes.transposed import scratch_elements, transposed_array
 from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS, upsampling_kernel
+from upsample_cli.sampling.windows import Window
 
 WRONG, FAILED = 2, 1
 RNG = np.random.default_rng(23)
@@ -319,23 +322,33 @@ REQUESTS = [
     ("in.nii out.nii --weight w4.npy", "--weight: has 4 axes, but in.nii has 3 spatial ones"),
     ("in.nii out.nii --weight w3d.npy", "--weight: takes 2 channels, but in.nii has 1"),
     ("batch.npy out.npy --weight w4.npy --groups 3", "--groups: 4 channels do not make 3 groups"),
-    ("batch.npy out.npy --weight w4.npy --bias b4.npy", "--bias: has shape 4; use 3"),
+    ("batch.npy out.npy --weight w4.npy --bias b4.npy", "--bias: has shape (4,); use (3,)"),
     ("batch.npy out.npy --weight w4.npy --output-padding 1", "--output-padding: an output_padding"),
     ("batch.npy out.npy --weight w4.npy --padding 9", "--padding: "),
     ("batch.npy out.npy --weight w4.npy --stride 2 --output-padding 1 --output-size 13",
      "--output-padding: and --output-size exclude each other"),
-    ("row.npy out.npy --weight w4.npy", "--weight: of 4 axes does not go with"),
+    ("row.npy out.npy --weight w4.npy",
+     "--weight: of 4 axes does not go with an input of shape (3, 9); use"),
     ("in.png out.png --weight w4.npy --dtype uint8", "--weight: takes 4 channels, but in.png"),
     ("in.nii out.nii --kernel nearest --stride 2 --dtype int99", "--dtype: int99 is unknown"),
     ("in.nii out.nii --kernel nearest --stride 2 --dtype complex64", "--dtype: is complex64"),
     ("complex.npy out.npy --kernel nearest --stride 2", "complex.npy: holds complex64"),
+    ("rgb.nii out.nii --kernel nearest --stride 2 --dtype int16",
+     "--dtype: NIfTI cannot hold int16 in this volume; use one of uint8\n"),
+    ("in.npy out.npy --weight w4.npy --dilation 6000000000", "--dilation: 6000000000 is too large"),
+    ("in.nii out.nii --kernel gaussian --stride 2000000000", "--stride: a kernel of 6000000000 is"),
+    ("in.nii out.nii --kernel bilinear --stride 9999", "--stride: needs"),
+    ("row.npy out.npy --weight wrow.npy --stride 2 --dilation 600000000 --padding 600000000",
+     "of memory, but"),
     ("in.nii out.nii --weight -", "--weight: cannot be standard input"),
     ("in.nii w1.npy --kernel nearest --stride 2", "w1.npy: exists"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("line", "message"), REQUESTS)
-def test_wrong_requests(here, folder, line, message):
+def test_wrong_requests(here, folder, monkeypatch, line, message):
+    monkeypatch.setattr(resources, "available_memory", lambda: 2**30)
+    write_volume(folder / "rgb.nii", PIXELS[:, :, np.newaxis].view(RGB)[..., 0])
     np.save(folder / "complex.npy", np.ones((4, 4), "c8"))
     before = snapshot(folder)
     code, out, err = here("conv-transpose", *line.split())
@@ -364,6 +377,25 @@ def test_bad_weights(here, folder, weight, message):
     assert message in err
     assert len(err.splitlines()) == 1
     assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("value", [1.0, np.inf])
+def test_the_memory_of_padding_and_of_stamps_is_known(value):
+    """The estimate is of what is allocated, for either way of adding up the stamps."""
+    source, weight = np.ones((1, 1, 1, 1, 1, 9)), np.full((1, 1, 1, 1, 1, 3), value)
+    windows = [Window(1, 1), Window(1, 1), Window(3, 1, padding=10**6, dilation=10**6)]
+    target = np.empty((1, 1, 1, 1, 1, 9))
+    tracemalloc.start()
+    transposed_array(source, weight, np.zeros((1, 1)), windows, target, 1)
+    peak = tracemalloc.get_traced_memory()[1] / 8
+    tracemalloc.stop()
+    estimate = scratch_elements(source.shape, weight, windows, target.shape)
+    assert 0.9 * peak < estimate < 1.2 * peak
+
+
+def test_help_shows_the_layout_of_weights(here):
+    flat = re.sub(r"[\s│]+", " ", here("conv-transpose", "--help")[1])
+    assert "(C_in, C_out / groups, kernel sizes)" in flat
 
 
 def test_explain_fills_in_the_formulas_and_writes_nothing(here, folder):

@@ -132,8 +132,11 @@ def test_modes_prints_every_mode_and_where_it_samples(scale):
     text = as_text(modes_of_row(EXAMPLE_ROW, scale))
     for mode in (mode for mode in MODES.values() if not mode.votes):
         for align_corners in (False, True)[: 1 + mode.allows_align_corners]:
-            label = f"{mode.name}{', align_corners' if align_corners else ''}"
-            (line,) = re.findall(rf"^ +{label}  +([-\d. ]+)$", text, re.MULTILINE)
+            # All sample alike at scale 1; otherwise the title says which rows have align_corners.
+            label = f"{mode.name}{', align_corners' if align_corners and scale == 1 else ''}"
+            found = re.findall(rf"^ +{label}  +([-\d. ]+)$", text, re.MULTILINE)
+            assert len(found) == 1 + (mode.allows_align_corners and scale != 1)
+            line = found[-1] if align_corners else found[0]
             expected = functional.interpolate(
                 EXAMPLE_ROW[np.newaxis, np.newaxis],
                 scale_factor=scale,
@@ -168,6 +171,30 @@ def test_matrices_are_aligned_and_cut_to_a_terminal():
     assert all(line.endswith("…") for line in wide)
     floats = matrix_lines(Step("floats", np.array([[0.5, -1e-9], [np.nan, 12.25]])))
     assert floats == ["     0.50  0.00", "      nan 12.25"]
+
+
+def test_a_cut_matrix_keeps_what_is_marked():
+    marked = np.zeros((40, 40), np.bool_)
+    marked[28:31, 24:27] = True
+    for marks, values in ((marked, RNG.integers(100, 1000, (40, 40))), (marked & False, marked)):
+        lines = matrix_lines(Step("stamp", values * 1000 * marked, marked=marks))
+        assert max(map(len, lines)) <= WIDTH
+        assert lines[0] == lines[-1] == "    …"
+        assert len(lines) == MOST_ROWS + 2
+        assert all(line.startswith("   …") and line.endswith(" …") for line in lines[1:-1])
+        assert len(re.findall(r"\d{4,}", "".join(lines))) == 9
+
+
+def test_the_last_column_of_a_photo_is_shown():
+    text = as_text(modes_of_row(np.array([122.0, 101, 96, 99]), 2))
+    assert "…" not in text
+
+
+def test_marked_pixels_of_a_file_can_be_seen():
+    for window in (Window(3, 2), Window(4, 1), Window(5, 4)):
+        values = RNG.random((crop_side(window),) * 2)
+        panels, _ = figure.lay_out(conv_transpose(values, window, 0))
+        assert min(panels[0].cell, panels[2].cell) >= 7
 
 
 # ---- Pictures

@@ -331,6 +331,28 @@ def test_a_lossy_format_is_refused(here, folder, holds_only):
     holds_only(*before)
 
 
+def test_transparency_that_webp_would_drop_is_refused(here, tmp_path, holds_only):
+    pixels = np.dstack([PIXELS, np.full(PIXELS.shape[:2], 255, "u1")])
+    pixels[0, 0, 3] = 254
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    code, _, err = here("pool", "in.png", "out.webp", "-k", 2)
+    assert code == WRONG
+    assert "out.webp: WEBP drops transparency" in err
+    assert err.endswith("write .png or .tif\n")
+    holds_only("in.png")
+    assert here("pool", "in.png", "out.webp", "-k", 1)[0] == 0
+    assert here("unpool", "out.webp", "back.webp")[0] == 0
+
+
+def test_other_channels_are_named(here, folder):
+    assert here("pool", "in.png", "out.png", "-k", 2)[0] == 0
+    with Image.open(folder / "out.png") as image:
+        image.convert("RGBA").save(folder / "out.png")
+    code, _, err = here("unpool", "out.png", "back.png")
+    assert code == FAILED
+    assert "out.png: has 4 channels, its indices out.indices.npz 3; name its own" in err
+
+
 # The output size
 
 
@@ -596,6 +618,13 @@ REQUESTS = [
     ("unpool - out.nii", "--indices: is missing"),
     ("pool in.nii out.nii -k 2 --indices -", "--indices: cannot be a pipe"),
     ("pool in.nii out.nii -k 2 --indices out.nii", "--indices: out.nii is the output itself"),
+    ("pool in.nii out.nii -k 2 --indices ./out.nii", "--indices: ./out.nii is the output itself"),
+    ("pool in.nii out.nii -k 2 --indices link/out.nii", "link/out.nii is the output itself"),
+    ("pool in.nii out.hdr -k 2 --indices link/out.img", "link/out.img is the output itself"),
+    ("pool in.nii out.nii -k 2 --stride 99999999999999999999", "--stride: 99999999999999999999 is"),
+    ("pool in.nii out.nii -k 2147483648", "too large; use less than 2147483648"),
+    ("pool float.tif out.png -k 2", "PNG holds no 32-bit float pixels; write .tif or .pfm\n"),
+    ("pool in.png out.gif -k 2", "GIF holds no RGB pixels; write .png or .tif\n"),
     ("pool in.nii out.nii -k 2 --indices in.nii", "in.nii: is the input itself"),
     ("pool in.nii out.nii -k 2 --indices none/i.npz", "the folder none does not exist"),
     ("pool in.nii old.nii -k 2", "old.nii: exists; use --force"),
@@ -606,7 +635,7 @@ REQUESTS = [
     ("pool in.nii out.nii -k a", "--kernel-size: 'a' is not a whole number per axis"),
     ("pool in.nii out.nii -k 2x2", "--kernel-size: 2 numbers were given for 3 axes"),
     ("pool in.nii out.nii -k 2 --stride 0", "--stride: 0 is not possible"),
-    ("pool in.nii out.nii -k 2 --padding 2", "--kernel-size: a padding of 2 is more than half"),
+    ("pool in.nii out.nii -k 2 --padding 2", "--padding: a padding of 2 is more than half"),
     ("pool in.nii out.nii -k 9", "--kernel-size: a window of 9 voxels does not fit into"),
     ("pool in.nii out.png -k 2", "out.png: .png is for images"),
     ("pool in.npy out.npy -k 2x2 --stride 2x2x2", "--kernel-size: 2 numbers were given for 3"),
@@ -616,6 +645,8 @@ REQUESTS = [
 
 @pytest.mark.parametrize(("line", "message"), REQUESTS)
 def test_wrong_requests(here, folder, line, message):
+    (folder / "link").symlink_to(folder)
+    Image.fromarray(PIXELS[..., 0].astype("f4")).save(folder / "float.tif")
     (folder / "old.nii").write_bytes(b"old")
     (folder / "taken.indices.npz").write_bytes(b"old")
     np.save(folder / "complex.npy", np.ones((4, 4), "c8"))

@@ -17,6 +17,7 @@ from upsample_cli.functional import (
     max_unpool2d,
     max_unpool3d,
 )
+from upsample_cli.passes import pooling as passes
 from upsample_cli.passes.pooling import pool_array, unpool_array
 from upsample_cli.sampling.windows import Window
 
@@ -160,6 +161,16 @@ def test_ceil_mode_drops_a_window_that_begins_beyond_the_input():
     assert max_pool1d(row[:, :1], 1, 3, ceil_mode=True).tolist() == [[0]]
 
 
+def test_a_kernel_far_larger_than_the_input_takes_no_longer():
+    """Its 10**18 taps would take for ever, if those in the padding were visited."""
+    array = np.random.default_rng(1).normal(size=(1, 3, 4, 5))
+    options = (10**6, 1, 5 * 10**5)
+    values, indices = max_pool3d(array, *options, return_indices=True)
+    assert values.shape == (1, 4, 5, 6)
+    assert (values == array.max()).all()
+    assert (indices == array.argmax()).all()
+
+
 def test_scalars_tuples_and_an_empty_stride_are_alike():
     image = naive.pseudo_random(IMAGE, "float32", 1)
     expected = max_pool2d(image, (2, 2), (2, 2), (1, 1), (1, 1))
@@ -186,7 +197,8 @@ def test_an_empty_batch_stays_empty(shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 300, 700), (3, 9, 70, 90)])
-def test_the_number_of_threads_does_not_matter(shape):
+def test_the_number_of_threads_does_not_matter(monkeypatch, shape):
+    monkeypatch.setattr(passes, "TASK_TAPS", 2**16)
     array = few_values(np.random.default_rng(3), shape, "float32")
     windows = [Window(3, 2, 1, 1)] * 3
     sizes = [window.pooled_size(n) for window, n in zip(windows, shape[1:], strict=True)]
@@ -219,6 +231,10 @@ def test_the_number_of_threads_does_not_matter(shape):
         (IMAGE, {"padding": None}, TypeError, "padding must be whole numbers, not None"),
         (IMAGE, {"dilation": 0}, ValueError, "a dilation of 0 is not possible"),
         (IMAGE, {"dilation": 6}, ValueError, "a window of 7 voxels does not fit into 6"),
+        (IMAGE, {"kernel_size": 2**31, "padding": 2**30}, ValueError, "a kernel of .* too large"),
+        (IMAGE, {"stride": 10**20}, ValueError, "a stride of 1.* is too large"),
+        (IMAGE, {"padding": 2**31}, ValueError, "a padding of .* is too large"),
+        (IMAGE, {"dilation": 2**31}, ValueError, "a dilation of .* is too large"),
         (IMAGE, {"ceil_mode": 1}, TypeError, "ceil_mode must be True or False, not 1"),
         ((6, 6), {}, ValueError, r"2 dimensions; use 4 \(N, C, H, W\) or 3 \(C, H, W\)"),
         ((1, 1, 1, 6, 6), {}, ValueError, "input has 5 dimensions; use 4"),

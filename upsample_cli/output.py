@@ -95,10 +95,15 @@ def check_kind(source: "Source", output: Destination) -> None:
 
 
 def check_image(
-    source: "ImageSource", output: Destination, mode: str, shape: tuple[int, ...]
+    source: "ImageSource",
+    output: Destination,
+    mode: str,
+    shape: tuple[int, ...],
+    *,
+    exact: bool = False,
 ) -> None:
     """Refuse an image, of a Pillow mode and (height, width), that its format cannot hold."""
-    check_can_write(output.image_format, mode, output.name, source.transparency)
+    check_can_write(output.image_format, mode, output.name, source.transparency, exact=exact)
     check_size(output.image_format, shape, output.name)
 
 

@@ -12,6 +12,7 @@ from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
 from upsample_cli.sampling.target import Target
 from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS
+from upsample_cli.sampling.windows import LIMIT
 
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
 WINDOW = "Window (one number, or one per axis, x first)"
@@ -342,7 +343,7 @@ Weight = Annotated[
     typer.Option(
         "--weight",
         metavar="W.npy",
-        help="Weights in PyTorch's layout: (C_in, C_out / groups, [kD,] [kH,] kW).",
+        help="Weights in PyTorch's layout: (C_in, C_out / groups, kernel sizes).",
         rich_help_panel=HOW,
     ),
 ]
@@ -468,7 +469,7 @@ def parse_counts(option: str, text: str | None, *, least: int = 1) -> tuple[int,
     Raises
     ------
     RequestError
-        If the text is not whole numbers of at least ``least``.
+        If the text is not whole numbers of at least ``least``, or one is too large.
     """
     if text is None:
         return None
@@ -479,6 +480,8 @@ def parse_counts(option: str, text: str | None, *, least: int = 1) -> tuple[int,
         raise RequestError(option, problem, "use 2 or 2x2 or 3x3x2, x first") from error
     if min(counts) < least:
         raise RequestError(option, f"{min(counts)} is not possible", f"use at least {least}")
+    if max(counts) >= LIMIT:
+        raise RequestError(option, f"{max(counts)} is too large", f"use less than {LIMIT}")
     return counts
 
 

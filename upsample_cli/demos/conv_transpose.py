@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from upsample_cli.demos.steps import PANEL, Array, Demo, Step, size_formulas
+from upsample_cli.demos.steps import Array, Demo, Step, size_formulas
 from upsample_cli.functional import conv_transpose2d
 from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window
 
@@ -12,13 +12,16 @@ EXAMPLE = np.ones((3, 3))
 """All ones: with a kernel of ones each output value counts the stamps that reach it."""
 
 COLUMNS = 3
-LARGEST_CROP = 40
+LARGEST_RESULT = 36
+"""Rows and columns whose pixels are large enough to see which are marked."""
+
+LEAST_CROP = 6
 
 
 def crop_side(window: Window) -> int:
-    """Return how many pixels of a file to take, so that every result fits into a panel."""
+    """Return how many pixels of a file to take, so that its pixels can be told apart."""
     largest_kernel = max(window.kernel, 2 * window.stride)
-    return min(LARGEST_CROP, (PANEL - largest_kernel) // window.stride + 1)
+    return max(LEAST_CROP, (LARGEST_RESULT - largest_kernel) // window.stride + 1)
 
 
 MORAL = (
@@ -40,7 +43,7 @@ def conv_transpose(values: Array, window: Window, output_padding: int) -> Demo:
     is_one = np.zeros(values.shape, np.bool_)
     is_one[values.shape[0] // 2, values.shape[1] // 2] = True
     steps = (
-        Step("input", values, "One of its values is marked.", marked=is_one),
+        Step("input", values, "One of its values is marked. Sizes: rows × columns.", marked=is_one),
         Step("kernel", np.ones((window.kernel,) * 2), "All ones, so that it only adds."),
         _stamp(values, is_one, window, output_padding),
         _sum(values, window, output_padding),

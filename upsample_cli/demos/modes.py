@@ -101,11 +101,14 @@ def modes_of_row(row: Array, scale: float) -> Demo:
 def _sampled(axis: AxisMap, alike: list[Result]) -> Step:
     is_cornered = alike[0].method.align_corners and axis.start == 0
     placement = "align_corners" if is_cornered else "half-pixel"
+    names = [label(result.method) for result in alike]
+    if all(result.method.align_corners for result in alike):  # as the title says
+        names = [result.method.mode.name for result in alike]
     return Step(
         f"{placement}: sample i lies at start + step·i = {axis.start:.4g} + {axis.step:.4g}·i",
         np.stack([axis.source(np.float64), *(result.values for result in alike)]),
         CORNERED if is_cornered else CENTRED,
-        labels=("sample at", *(label(result.method) for result in alike)),
+        labels=("sample at", *names),
     )
 
 
@@ -140,7 +143,7 @@ def modes_of_scene(scene: Array, scale: float) -> Demo:
     remark = f"Dots: the centres of its {which}pixels."
     given = Step("input", scene, remark, span=span, dots=_grid(x, y))
     steps = (_panel(result, span) for result in results(scene, scale))
-    title = f"modes: {scene.shape[1]} × {scene.shape[0]} pixels, scale {scale:g}"
+    title = f"modes: {scene.shape[0]} rows × {scene.shape[1]} columns, scale {scale:g}"
     return Demo(title, (given, *steps), SCENE_MORAL, COLUMNS, is_zoom=True)
 
 

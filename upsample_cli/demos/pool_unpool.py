@@ -12,6 +12,7 @@ EXAMPLE = np.array([[1, 9, 4, 3], [5, 2, 8, 6], [13, 7, 10, 11], [0, 12, 15, 14]
 """Sixteen numbers, all distinct, so that each can be followed."""
 
 COLUMNS = 4
+GIVEN = "The maximum of each window is marked. Sizes: rows × columns."
 
 
 def pool_unpool(values: Array, window: Window) -> Demo:
@@ -30,7 +31,7 @@ def pool_unpool(values: Array, window: Window) -> Demo:
     is_kept.flat[indices] = True
     columns = values.shape[1]
     steps = (
-        Step("input", values, "The maximum of each window is marked.", marked=is_kept),
+        Step("input", values, GIVEN, marked=is_kept),
         Step(
             "max-pool",
             pooled,

@@ -1,11 +1,12 @@
 """A worked example as data: what is printed and what is drawn both follow from its steps."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from upsample_cli.sampling.windows import filled
 
 Array = NDArray[Any]
 Formula = tuple[str, str]
@@ -84,15 +85,11 @@ def size_formulas(
         del axes["W"]
     return tuple(
         (
-            f"{axis}_out = {_replaced(text, {'size': f'{axis}_in'})}",
-            f"= {_replaced(text, {'size': size, **numbers})} = {result}",
+            f"{axis}_out = {filled(text, size=f'{axis}_in')}",
+            f"= {filled(text, size=size, **numbers)} = {result}",
         )
         for axis, (size, result) in axes.items()
     )
-
-
-def _replaced(text: str, values: dict[str, Any]) -> str:
-    return re.sub(r"[a-z_]+", lambda match: str(values.get(match[0], match[0])), text)
 
 
 def heading(step: Step) -> str:

@@ -46,7 +46,9 @@ def _unsigned_zero(text: str) -> str:
 
 
 def matrix_lines(step: Step) -> list[str]:
-    """Return a matrix in aligned columns, its marked cells in brackets, cut where it is too wide.
+    """Return a matrix in aligned columns, its marked cells in brackets, cut where it is too large.
+
+    What is marked stays, or else what is not 0.
 
     >>> marked = np.array([[False, True], [False, False]])
     >>> matrix_lines(Step("input", np.array([[1, 20], [3, 4]]), marked=marked))
@@ -57,15 +59,30 @@ def matrix_lines(step: Step) -> list[str]:
     label = max((len(text) + 1 for text in step.labels), default=0)
     # Brackets keep columns apart as blanks do.
     apart = "" if step.marked is not None else " "
-    fit = (WIDTH - len(INDENT) - label - len(" …")) // (wide + len(apart))
-    lines = []
-    for index, row in enumerate(rows[:MOST_ROWS]):
+    fit = (WIDTH - len(INDENT) - label - len("… …")) // (wide + len(apart))
+    tall, broad = _shown(step, 0, MOST_ROWS), _shown(step, 1, fit)
+    before = "…" if broad.start else ""
+    after = " …" if broad.stop < len(rows[0]) else ""
+    lines = [f"{INDENT} …"] if tall.start else []
+    for index in tall:
         name = step.labels[index] if step.labels else ""
-        cells = "".join(f"{apart}{cell:>{wide}}" for cell in row[:fit])
-        lines.append(f"{INDENT}{name:{label}}{cells}{' …' if len(row) > fit else ''}")
-    if len(rows) > MOST_ROWS:
+        cells = "".join(f"{apart}{rows[index][column]:>{wide}}" for column in broad)
+        lines.append(f"{INDENT}{name:{label}}{before}{cells}{after}")
+    if tall.stop < len(rows):
         lines.append(f"{INDENT} …")
     return lines
+
+
+def _shown(step: Step, axis: int, most: int) -> range:
+    """Return the rows (axis 0) or columns to show: the first ones, or those around the marks."""
+    size, begin = step.values.shape[axis], 0
+    if step.marked is not None:
+        looked_at = step.marked if step.marked.any() else step.values != 0
+        places = np.flatnonzero(looked_at.any(axis=1 - axis))
+        if places.size:
+            # One more than the last mark, but none of the first ones is given up for it.
+            begin = max(0, min(places[0], places[-1] + 2 - most, size - most))
+    return range(begin, min(begin + most, size))
 
 
 def _bracketed(step: Step) -> list[list[str]]:

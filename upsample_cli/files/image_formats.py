@@ -75,6 +75,7 @@ PIXEL_MODES = {
     "F": PixelMode("32-bit float", np.dtype("float32"), 1),
 }
 
+LOSSY = ("JPEG",)
 LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 DEEP_COLOURS = ("LA;16", "RGB;16", "RGBA;16")
@@ -110,9 +111,16 @@ def format_of_suffix(suffix: str) -> str | None:
 
 
 def check_can_write(
-    format: str, mode: str, output_name: str, transparency: Transparency = None
+    format: str,
+    mode: str,
+    output_name: str,
+    transparency: Transparency = None,
+    *,
+    exact: bool = False,
 ) -> None:
     """Refuse pixels, and a transparent colour, that a format cannot hold faithfully.
+
+    For ``exact`` pixels a lossy format or another dtype is no remedy.
 
     Raises
     ------
@@ -127,10 +135,11 @@ def check_can_write(
         raise RequestError(output_name, f"cannot write {format} images", f"use one of {suffixes}")
     kind = entries[0].suffixes[0][1:].upper() if format == "PPM" else format
     if not any(mode in entry.modes for entry in entries):
-        can = [f.suffixes[0] for f in IMAGE_FORMATS if mode in f.modes]
+        usable = [f for f in IMAGE_FORMATS if mode in f.modes and not (exact and f.name in LOSSY)]
         alpha_only = mode in ("LA", "RGBA") and any(mode[:-1] in entry.modes for entry in entries)
         what = "transparency" if alpha_only else f"{PIXEL_MODES[mode].words} pixels"
-        remedy = f"write {' or '.join(can[:2])}{REMEDIES.get(mode, '')}"
+        remedy = f"write {' or '.join(f.suffixes[0] for f in usable[:2])}"
+        remedy += "" if exact else REMEDIES.get(mode, "")
         raise RequestError(output_name, f"{kind} holds no {what}", remedy)
     if not _holds_transparency(format, mode, transparency):
         raise RequestError(output_name, f"{kind} holds no transparency of this kind", "write .png")

@@ -92,7 +92,7 @@ def set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None
     wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
     codes = {element: code for code, element in ELEMENTS.items()}
     if wanted not in codes:
-        known = ", ".join(np.dtype(name).name for name, count in codes if count == 1)
+        known = ", ".join(np.dtype(name).name for name, count in codes if count == channels)
         raise RequestError(
             "--dtype", f"NIfTI cannot hold {dtype.name} in this volume", f"use one of {known}"
         )

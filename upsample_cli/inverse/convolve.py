@@ -14,7 +14,7 @@ from upsample_cli.advice import warnings_about_source
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import WITH_ALPHA, mode_for_dtype
-from upsample_cli.inverse.plan import Plan, destination, filled, write_results
+from upsample_cli.inverse.plan import Plan, destination, write_results
 from upsample_cli.inverse.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
 from upsample_cli.inverse.weights import (
     ConvolveRequest,
@@ -37,9 +37,9 @@ from upsample_cli.output import (
     summary_line,
 )
 from upsample_cli.passes.arithmetic import store
-from upsample_cli.passes.transposed import transposed_array
+from upsample_cli.passes.transposed import scratch_elements, transposed_array
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window
+from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window, filled
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -115,11 +115,19 @@ def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -
     blur = "a transposed convolution" if blurs else ""
     plan.warnings += warnings_about_source(source, blur, "use --kernel nearest")
     _settle_elements(plan)
-    # The real values and the padded ones, and the sums before they are stored.
-    values_in = stack.item_bytes // stack.dtype.itemsize
-    values_out = math.prod(plan.sizes) * plan.channels
-    plan.scratch_bytes = (2 * values_in + values_out) * stack.batch_size * plan.sums_in.itemsize
+    plan.scratch_bytes = _scratch_bytes(plan)
     return plan
+
+
+def _scratch_bytes(plan: ConvolvePlan) -> int:
+    """Return the size of the real values, the sums before they are stored, and what they take."""
+    kernel, stack, count = plan.kernel, plan.stack, plan.stack.batch_size
+    groups = kernel.groups
+    source = (count, groups, stack.channels // groups, *three_dimensional(stack.spatial, 1))
+    target = (count, groups, plan.channels // groups, *three_dimensional(plan.sizes, 1))
+    windows = three_dimensional(kernel.windows, Window(1, 1))
+    elements = scratch_elements(source, kernel.weight, windows, target)
+    return (math.prod(source) + math.prod(target) + elements) * plan.sums_in.itemsize
 
 
 def _output_dtype(request: ConvolveRequest, stack: Stack) -> np.dtype[Any]:

@@ -1,7 +1,6 @@
 """What is known before a pooling, an unpooling or a transposed convolution; how it is written."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -118,23 +117,19 @@ def shown_shape(stack: Stack, leading: Sequence[int], spatial: Sequence[int]) ->
     return "×".join(str(n) for n in (*extra, *spatial)[::-1])
 
 
-def filled(formula: str, **values: int) -> str:
-    """Return a size formula with numbers for its words.
+def destination(
+    plan: Plan, request: FileRequest, output_name: str, *, exact: bool = False
+) -> Destination:
+    """Return where the output goes, having checked that its format can hold it.
 
-    >>> filled("(size - 1) * stride", size=4, stride=2)
-    '(4 - 1) * 2'
+    ``exact`` values can become neither another dtype nor nearly the same.
     """
-    return re.sub(r"[a-z_]+", lambda word: str(values.get(word[0], word[0])), formula)
-
-
-def destination(plan: Plan, request: FileRequest, output_name: str) -> Destination:
-    """Return where the output goes, having checked that its format can hold it."""
     source = plan.stack.source
     suffix = output_suffix(output_name, request.format, source.default_suffix)
     output = Destination(output_name, suffix)
     check_kind(source, output)
     if source.kind == "image":
-        check_image(source, output, plan.image_mode, plan.sizes)
+        check_image(source, output, plan.image_mode, plan.sizes, exact=exact)
     return output
 
 

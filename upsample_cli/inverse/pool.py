@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 from upsample_cli.advice import warnings_about_source
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
+from upsample_cli.files.image_formats import LOSSY
 from upsample_cli.inverse.plan import (
     Done,
     FileRequest,
     Plan,
     destination,
-    filled,
     write_results,
 )
 from upsample_cli.inverse.record import Checksum, Record, record_name, write_record
@@ -36,7 +37,7 @@ from upsample_cli.output import (
 )
 from upsample_cli.passes.pooling import pool_array
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.windows import POOLED_SIZE, Window
+from upsample_cli.sampling.windows import POOLED_SIZE, Window, filled
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INDEX_BYTES = 8
-LOSSY = ("JPEG",)
+OPAQUE = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +93,10 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
         remedy = "use integers or floats of up to 64 bits"
         raise RequestError(source.name, f"holds {stack.dtype}, which has no maximum", remedy)
     windows = _windows(request, len(stack.spatial))
-    try:
-        axes = [
-            window.pooled(size, ceil_mode=request.ceil_mode)
-            for window, size in zip(windows, stack.spatial, strict=True)
-        ]
-    except ValueError as error:
-        raise RequestError("--kernel-size", str(error)) from error
+    axes = [
+        _pooled(window, size, request.ceil_mode)
+        for window, size in zip(windows, stack.spatial, strict=True)
+    ]
     header = source.header.to_bytes() if source.kind == "volume" else b""
     plan = PoolPlan(
         stack,
@@ -129,6 +127,14 @@ def _windows(request: PoolRequest, dimensions: int) -> list[Window]:
     paddings = per_axis("--padding", request.padding, dimensions)
     dilations = per_axis("--dilation", request.dilation, dimensions)
     return [Window(*of_axis) for of_axis in zip(kernels, strides, paddings, dilations, strict=True)]
+
+
+def _pooled(window: Window, size: int, ceil_mode: bool) -> AxisMap:
+    try:
+        return window.pooled(size, ceil_mode=ceil_mode)
+    except ValueError as error:
+        at_fault = "--padding" if window.padding > window.most_padding else "--kernel-size"
+        raise RequestError(at_fault, str(error)) from error
 
 
 def _formula(window: Window, axis: AxisMap, ceil_mode: bool) -> str:
@@ -167,7 +173,7 @@ def pool(request: PoolRequest, input_name: str, output_name: str, progress: Prog
     record_file = record_name(output_name, request.indices)
     check_output(input_name, record_file, force=request.force)
     with contextlib.closing(prepare_pool(request, input_name)) as plan:
-        output = destination(plan, request, output_name)
+        output = destination(plan, request, output_name, exact=True)
         _check_outputs(plan, output, record_file)
         with progress(plan.output_bytes) as done:
             _run(plan, request, output, record_file, done)
@@ -184,9 +190,9 @@ def _check_outputs(plan: PoolPlan, output: Destination, record_file: str) -> Non
             f"{output.image_format} changes values, which then do not belong to their indices",
             "write .png, .tif or .webp",
         )
-    if record_file in file_names(output):
+    if os.path.realpath(record_file) in map(os.path.realpath, file_names(output)):
         raise RequestError("--indices", f"{record_file} is the output itself", "name another file")
-    # Compressed, the indices take little beside the values.
+    # Of the indices only the program's memory is checked: how far they compress is not known.
     check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
 
 
@@ -198,6 +204,7 @@ def _run(
     def results() -> Iterator[Array]:
         for batch in plan.stack.batches():
             values, places = pool_batch(plan, batch, request.threads)
+            _check_transparency(plan, output, values)
             checksum.add(values)
             indices.append(places)
             yield values
@@ -206,6 +213,15 @@ def _run(
         write_results(plan, request, output, files, results(), done)
         whole = np.concatenate(indices).reshape(*plan.leading, *plan.sizes)
         write_record(record_stream, plan.record, whole, checksum.text())
+
+
+def _check_transparency(plan: PoolPlan, output: Destination, values: Array) -> None:
+    """Refuse opaque pixels with transparency as WebP, which would come back as RGB."""
+    if plan.image_mode != "RGBA" or output.image_format != "WEBP":
+        return
+    if (values[:, -1] == OPAQUE).all():
+        problem = "WEBP drops transparency that no pixel has left, which unpool would miss"
+        raise RequestError(output.name, problem, "write .png or .tif")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ from upsample_cli.inverse.plan import (
     FileRequest,
     Plan,
     destination,
-    filled,
     shown_shape,
     write_results,
 )
@@ -33,7 +32,7 @@ from upsample_cli.output import (
 )
 from upsample_cli.passes.pooling import unpool_array
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window
+from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window, filled
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -147,6 +146,8 @@ def _check_shape(stack: Stack, file: RecordFile) -> None:
         recorded = shown_shape(stack, before, pooled)
         given = shown_shape(stack, stack.leading, stack.spatial)
         problem += f"a file of shape {recorded}, not {given}"
+        if recorded == given:
+            problem = f"has {stack.channels} channels, its indices {file.name} {before[-1]}"
         raise FileError(stack.source.name, problem, remedy)
 
 
@@ -248,7 +249,7 @@ def unpool(
     started = time.perf_counter()
     check_output(input_name, output_name, force=request.force)
     with contextlib.closing(prepare_unpool(request, input_name)) as plan:
-        output = destination(plan, request, output_name)
+        output = destination(plan, request, output_name, exact=True)
         check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
         indices = plan.file.indices(plan.stack.shape)
         names = file_names(output)

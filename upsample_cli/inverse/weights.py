@@ -1,6 +1,7 @@
 """The weights of a transposed convolution: read from a file, or built for a factor."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,16 @@ from upsample_cli.files import open_source
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.inverse.plan import FileRequest
 from upsample_cli.inverse.stack import Stack, per_axis
-from upsample_cli.sampling.upsampling import upsampling_kernel
+from upsample_cli.resources import check_memory
+from upsample_cli.sampling.upsampling import upsampling_kernel, upsampling_windows
 from upsample_cli.sampling.windows import Window
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
 
 Array = NDArray[Any]
+
+FLOAT_BYTES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +104,7 @@ def set_spatial_of_weight(source: "Source", weight: Array) -> None:
         if 1 <= dimensions <= 3 and len(source.full_shape) - dimensions in (1, 2):
             source.set_dimensions(dimensions)
             return
-        shape = "×".join(map(str, source.full_shape))
-        problem = f"of {weight.ndim} axes does not go with an input of shape {shape}"
+        problem = f"of {weight.ndim} axes does not go with an input of shape {source.full_shape}"
         remedy = "use an input (N, C, spatial) or (C, spatial) for a weight (C, C_out, spatial)"
         raise RequestError("--weight", problem, remedy)
     if dimensions != len(source.shape):
@@ -118,6 +121,11 @@ def named_kernel(request: ConvolveRequest, stack: Stack) -> Kernel:
     assert request.kernel
     assert request.stride
     strides = per_axis("--stride", request.stride, len(stack.spatial))
+    try:
+        count = math.prod(window.kernel for window in upsampling_windows(request.kernel, strides))
+    except ValueError as error:
+        raise RequestError("--stride", str(error)) from error
+    check_memory("--stride", count * stack.channels * FLOAT_BYTES)
     taps, windows = upsampling_kernel(request.kernel, strides)
     weight = np.broadcast_to(taps, (stack.channels, 1, *taps.shape))
     bias = np.zeros(stack.channels)
@@ -148,6 +156,5 @@ def given_kernel(request: ConvolveRequest, stack: Stack, weight: Array) -> Kerne
 def _bias(name: str | None, channels: int) -> Array:
     bias = np.zeros(channels) if name is None else read_array(name)
     if bias.shape != (channels,):
-        shape = "×".join(map(str, bias.shape))
-        raise RequestError("--bias", f"has shape {shape}", f"use {channels}, one per channel")
+        raise RequestError("--bias", f"has shape {bias.shape}", f"use ({channels},)")
     return bias

@@ -33,29 +33,25 @@ def max_pool(
         number = first + row
         z = number // sizes[1] % sizes[0] * windows[1, 0] - windows[2, 0]
         y = number % sizes[1] * windows[1, 1] - windows[2, 1]
-        first_z, first_y = _into_input(z, windows[3, 0]), _into_input(y, windows[3, 1])
-        start = (first_z * height + first_y) * width
+        first_k, last_k = _taps_inside(z, windows[0, 0], windows[3, 0], depth)
+        first_m, last_m = _taps_inside(y, windows[0, 1], windows[3, 1], height)
+        start = (z + first_k * windows[3, 0]) * height + y + first_m * windows[3, 1]
+        start *= width
         _start_row(start, windows[1:, 2], lowest, best, chosen)
         volume = source[number // sizes[1] // sizes[0]]
-        for k in range(windows[0, 0]):
+        for k in range(first_k, last_k):
             tap_z = z + k * windows[3, 0]
-            if tap_z < 0 or tap_z >= depth:
-                continue
-            for m in range(windows[0, 1]):
+            for m in range(first_m, last_m):
                 tap_y = y + m * windows[3, 1]
-                if tap_y < 0 or tap_y >= height:
-                    continue
                 start = (tap_z * height + tap_y) * width
                 _split(volume[tap_z, tap_y], windows[1, 2], phases)
                 _pool_row(phases, width, start, windows[:, 2], best, chosen)
 
 
 @inlined
-def _into_input(first: int, dilation: int) -> int:
-    """Return the first tap of a window that is not in the padding before the input."""
-    while first < 0:
-        first += dilation
-    return first
+def _taps_inside(start: int, taps: int, dilation: int, size: int) -> tuple[int, int]:
+    """Return the first tap that is not in the padding before the input, and the first after it."""
+    return max(0, -(start // dilation)), min(taps, -((start - size) // dilation))
 
 
 @inlined
@@ -66,8 +62,8 @@ def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> N
         best[o] = lowest
         chosen[o] = start + o * stride - padding
     for o in range(min(best.size, (padding + stride - 1) // stride)):
-        while chosen[o] < start:
-            chosen[o] += dilation
+        place = o * stride - padding
+        chosen[o] = start + place + max(0, -(place // dilation)) * dilation
 
 
 @inlined
@@ -91,7 +87,10 @@ def _split(line: Any, stride: int, phases: Any) -> None:
 def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chosen: Any) -> None:
     """Compare all outputs of a row with one tap after the other; the first maximum stays."""
     taps, stride, padding, dilation = window[0], window[1], window[2], window[3]
-    for k in range(taps):
+    # The taps that reach into the row from its first or from its last window.
+    first = max(0, -(((best.size - 1) * stride - padding) // dilation))
+    last = min(taps, -((-padding - width) // dilation))
+    for k in range(first, last):
         offset = k * dilation - padding
         begin = max(0, -(offset // stride))
         end = min(best.size, (width - 1 - offset) // stride + 1)

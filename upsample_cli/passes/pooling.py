@@ -1,5 +1,6 @@
 """Pool and unpool arrays in memory: volumes of shape (volumes, depth, height, width)."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,10 @@ from upsample_cli.threads import run_all
 Array = NDArray[Any]
 
 TASK_VOXELS = 2**16
-"""The outputs that pay for a task's overhead."""
+"""The values put back that pay for a task's overhead."""
+
+TASK_TAPS = 2**20
+"""The comparisons that pay for a task's overhead."""
 
 
 def pool_array(
@@ -50,7 +54,8 @@ def pool_array(
         pooling.max_pool(work, table, counts, lo, lowest, phases, target[lo:hi], chosen)
         return 0
 
-    per_task = max(1, TASK_VOXELS // width)
+    taps = math.prod(map(min, table[0].tolist(), work.shape[1:]))
+    per_task = max(1, TASK_TAPS // (width * taps))
     run_all([partial(pool, lo, lo + per_task) for lo in range(0, rows, per_task)], threads)
     shape = (len(work), *sizes)
     values = target.view(bool) if source.dtype == bool else target.astype(source.dtype, copy=False)

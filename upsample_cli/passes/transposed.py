@@ -88,13 +88,10 @@ def transposed_array(
     target
         (items, groups, channels out, *spatial), written in full.
     """
-    phases = math.prod(window.stride for window in windows)
-    # The zeros around the input would turn infinite weights into NaN.
-    if phases > MANY_PHASES or not np.isfinite(weight).all():
+    if not _gathers(weight, windows):
         _scatter(source, weight, bias, windows, target)
         return
-    sizes = zip(windows, source.shape[3:], target.shape[3:], strict=True)
-    axes = [_Axis(*sizes_of_axis) for sizes_of_axis in sizes]
+    axes = _axes(windows, source.shape[3:], target.shape[3:])
     padded = _pad(source, axes)
     channels, *extents = source.shape[2], *(axis.extent for axis in axes)
     plane, row = math.prod(extents[1:]), extents[2]
@@ -118,9 +115,46 @@ def transposed_array(
         )
         return 0
 
+    phases = math.prod(window.stride for window in windows)
     products = weights.size * min(stride * part, target.shape[5]) // phases
     per_task = max(1, TASK_PRODUCTS * len(bias) // max(1, products))
     run_all([partial(fill, lo, lo + per_task) for lo in range(0, rows, per_task)], threads)
+
+
+def scratch_elements(
+    source: Sequence[int], weight: Array, windows: Sequence[Window], target: Sequence[int]
+) -> int:
+    """Return how many elements `transposed_array` allocates, for these shapes and this weight."""
+    outputs = math.prod(target)
+    if _gathers(weight, windows):
+        axes = _axes(windows, source[3:], target[3:])
+        # The offsets and the order of the taps are int64.
+        return math.prod(source[:3]) * math.prod(axis.extent for axis in axes) + 4 * weight.size
+    full = _full_sizes(source[3:], windows, target[3:])
+    products = math.prod(target[:3]) * math.prod(source[3:])
+    return math.prod(target[:3]) * math.prod(full) + products + outputs
+
+
+def _gathers(weight: Array, windows: Sequence[Window]) -> bool:
+    # The zeros around the input would turn infinite weights into NaN.
+    phases = math.prod(window.stride for window in windows)
+    return phases <= MANY_PHASES and bool(np.isfinite(weight).all())
+
+
+def _axes(
+    windows: Sequence[Window], sizes_in: Sequence[int], sizes_out: Sequence[int]
+) -> list[_Axis]:
+    return [_Axis(*of_axis) for of_axis in zip(windows, sizes_in, sizes_out, strict=True)]
+
+
+def _full_sizes(
+    sizes_in: Sequence[int], windows: Sequence[Window], sizes_out: Sequence[int]
+) -> list[int]:
+    """Return what the stamps reach, and the output, before the padding is cut off."""
+    return [
+        max((n - 1) * w.stride + w.extent, w.padding + out)
+        for n, w, out in zip(sizes_in, windows, sizes_out, strict=True)
+    ]
 
 
 def _pad(source: Array, axes: Sequence[_Axis]) -> Array:
@@ -168,10 +202,7 @@ def _scatter(
 ) -> None:
     """Add each tap's product to the outputs that it reaches: slower, and without any zeros."""
     sizes = source.shape[3:]
-    full = [
-        max((n - 1) * w.stride + w.extent, w.padding + out)
-        for n, w, out in zip(sizes, windows, target.shape[3:], strict=True)
-    ]
+    full = _full_sizes(sizes, windows, target.shape[3:])
     total = np.zeros((*target.shape[:3], *full), target.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         for tap in np.ndindex(weight.shape[3:]):

@@ -1,6 +1,7 @@
 """Named kernels of transposed convolution that enlarge by a whole number."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,29 +11,42 @@ from upsample_cli.sampling.windows import Window
 Floats = NDArray[np.float64]
 
 
-def _bilinear(stride: int) -> Floats:
-    size = 2 * stride - stride % 2
-    return 1 - np.abs(np.arange(size) - (size - 1) / 2) / stride
+@dataclass(frozen=True)
+class UpsamplingKernel:
+    """How many taps enlarge by a stride, and their weights by their distance from the middle."""
+
+    size: Callable[[int], int]
+    weigh: Callable[[Floats, int], Floats]
 
 
-def _nearest(stride: int) -> Floats:
-    return np.ones(stride)
+def _bilinear(distance: Floats, stride: int) -> Floats:
+    return 1 - np.abs(distance) / stride
 
 
-def _gaussian(stride: int) -> Floats:
+def _nearest(distance: Floats, _stride: int) -> Floats:
+    return np.ones_like(distance)
+
+
+def _gaussian(distance: Floats, stride: int) -> Floats:
     """Weigh by a Gaussian of sigma stride / 2, cut at 3 sigma; each phase sums to 1."""
-    if stride == 1:
-        return np.ones(1)
-    distance = (np.arange(3 * stride) - (3 * stride - 1) / 2) / (stride / 2)
-    weights = np.exp(-(distance**2) / 2).reshape(3, stride)
+    weights = np.exp(-((distance / (stride / 2)) ** 2) / 2).reshape(-1, stride)
     return np.asarray((weights / weights.sum(axis=0)).ravel())
 
 
-UPSAMPLING_KERNELS: dict[str, Callable[[int], Floats]] = {
-    "bilinear": _bilinear,
-    "nearest": _nearest,
-    "gaussian": _gaussian,
+UPSAMPLING_KERNELS = {
+    "bilinear": UpsamplingKernel(lambda stride: 2 * stride - stride % 2, _bilinear),
+    "nearest": UpsamplingKernel(lambda stride: stride, _nearest),
+    "gaussian": UpsamplingKernel(lambda stride: 3 * stride if stride > 1 else 1, _gaussian),
 }
+
+
+def upsampling_windows(name: str, strides: Sequence[int]) -> list[Window]:
+    """Return the windows of `upsampling_kernel`, without its taps."""
+    sizes = [UPSAMPLING_KERNELS[name].size(stride) for stride in strides]
+    return [
+        Window(size, stride, padding=(size - stride) // 2)
+        for size, stride in zip(sizes, strides, strict=True)
+    ]
 
 
 def upsampling_kernel(name: str, strides: Sequence[int]) -> tuple[Floats, list[Window]]:
@@ -64,9 +78,9 @@ def upsampling_kernel(name: str, strides: Sequence[int]) -> tuple[Floats, list[W
     (array([0.25, 0.75, 0.75, 0.25]), [Window(kernel=4, stride=2, padding=1, dilation=1)])
     """
     taps = np.ones(())
-    windows = []
-    for stride in strides:
-        own = UPSAMPLING_KERNELS[name](stride)
-        taps = np.multiply.outer(taps, own)
-        windows.append(Window(own.size, stride, padding=(own.size - stride) // 2))
+    windows = upsampling_windows(name, strides)
+    for window in windows:
+        distance: Floats = np.arange(window.kernel, dtype=np.float64) - (window.kernel - 1) / 2
+        weights = UPSAMPLING_KERNELS[name].weigh(distance, window.stride)
+        taps = np.multiply.outer(taps, weights)
     return taps, windows

@@ -1,6 +1,8 @@
 """Windows that slide along an axis: the sizes and the samples of pooling and its inverses."""
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from upsample_cli.sampling.axis import AxisMap
 
@@ -8,6 +10,18 @@ POOLED_SIZE = "floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride
 UNPOOLED_SIZE = "(size - 1) * stride - 2 * padding + kernel"
 TRANSPOSED_SIZE = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
 """The size formulas, as PyTorch's documentation has them; with ceil_mode, ceil for floor."""
+
+LIMIT = 2**31
+"""What a window's numbers stay below, so that their products fit into 64 bits."""
+
+
+def filled(formula: str, **values: Any) -> str:
+    """Return a size formula with values for its words.
+
+    >>> filled("(size - 1) * stride", size=4, stride=2)
+    '(4 - 1) * 2'
+    """
+    return re.sub(r"[a-z_]+", lambda word: str(values.get(word[0], word[0])), formula)
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,7 @@ class Window:
     Raises
     ------
     ValueError
-        If kernel, stride or dilation is below 1, or padding is negative.
+        If kernel, stride or dilation is below 1, padding is negative, or any is too large.
     """
 
     kernel: int
@@ -34,6 +48,10 @@ class Window:
                 raise ValueError(f"a {name} of {value} is not possible; use at least 1")
         if self.padding < 0:
             raise ValueError(f"a padding of {self.padding} is negative; use 0 or more")
+        for name in ("kernel", "stride", "padding", "dilation"):
+            value = getattr(self, name)
+            if value >= LIMIT:
+                raise ValueError(f"a {name} of {value} is too large; use less than {LIMIT}")
 
     @property
     def extent(self) -> int:
@@ -44,6 +62,11 @@ class Window:
     def centre(self) -> float:
         """The position of window 0's centre; the centres are ``stride`` apart."""
         return (self.extent - 1) / 2 - self.padding
+
+    @property
+    def most_padding(self) -> int:
+        """The most padding with which PyTorch pools."""
+        return self.kernel // 2
 
     def pooled_size(self, size: int, *, ceil_mode: bool = False) -> int:
         """Return how many windows fit, by PyTorch's ``pooling_output_shape``.
@@ -58,10 +81,10 @@ class Window:
         ValueError
             If no window fits, or the padding is more than half of the kernel.
         """
-        if self.padding > self.kernel // 2:
+        if self.padding > self.most_padding:
             raise ValueError(
                 f"a padding of {self.padding} is more than half of a kernel of {self.kernel}; "
-                f"use at most {self.kernel // 2}"
+                f"use at most {self.most_padding}"
             )
         room = size + 2 * self.padding - self.extent
         count = (room + (self.stride - 1 if ceil_mode else 0)) // self.stride + 1
@@ -90,7 +113,7 @@ class Window:
         if wanted is not None and not low < wanted < high:
             raise ValueError(
                 f"an output size of {wanted} does not pool to {size}; "
-                f"use {max(low + 1, 0)} to {high - 1}"
+                f"use {_between(max(low + 1, 0), high - 1)}"
             )
         if (default if wanted is None else wanted) < 0:
             raise ValueError(
@@ -115,13 +138,14 @@ class Window:
         if not 0 <= output_padding < limit:
             raise ValueError(
                 f"an output_padding of {output_padding} is not possible with a stride of "
-                f"{self.stride} and a dilation of {self.dilation}; use 0 to {limit - 1}"
+                f"{self.stride} and a dilation of {self.dilation}; use {_between(0, limit - 1)}"
             )
         least = (size - 1) * self.stride - 2 * self.padding + self.extent
         most = least + self.stride - 1
         if wanted is not None and not least <= wanted <= most:
             raise ValueError(
-                f"an output size of {wanted} does not follow from {size}; use {least} to {most}"
+                f"an output size of {wanted} does not follow from {size}; "
+                f"use {_between(least, most)}"
             )
         result = least + output_padding if wanted is None else wanted
         if result < 1:
@@ -149,3 +173,7 @@ class Window:
         AxisMap(size_in=4, size_out=8, start=-0.25, step=0.5)
         """
         return AxisMap(size, size_out, -self.centre / self.stride, 1 / self.stride)
+
+
+def _between(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
