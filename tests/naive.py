@@ -338,8 +338,30 @@ def axis_taps(place, size, mode):
     t = place - left
     if mode == "nearest-exact":
         pairs = [(math.floor(place + 0.5), 1)]
-    elif mode == "linear":
+    elif mode in ("linear", "label"):
         pairs = [(left, 1 - t), (left + 1, t)]
     else:
         pairs = [(left - 1 + k, keys(abs(t + 1 - k), -0.75)) for k in range(4)]
     return [(min(max(tap, 0), size - 1), weight) for tap, weight in pairs]
+
+
+def elected(voxels, matrix, shape, fill):
+    """Return the label of most of linear's weight at ``matrix @ (i, j, k, 1)``; ties as `elect`."""
+    result = np.full(shape, fill, voxels.dtype)
+    sizes = np.array(voxels.shape[:3])
+    for index in np.ndindex(*shape):
+        place = matrix[:3, :3] @ index + matrix[:3, 3]
+        if (place < -EDGE).any() or (place >= sizes - 1 + EDGE).any():
+            continue
+        sums = {}
+        for taps in itertools.product(
+            *(axis_taps(p, n, "linear") for p, n in zip(place, sizes, strict=True))
+        ):
+            label = int(voxels[tuple(tap for tap, _ in taps)])
+            sums[label] = sums.get(label, 0.0) + math.prod(weight for _, weight in taps)
+        most = max(sums.values())
+        tied = [label for label, total in sums.items() if total >= most - 1e-9]
+        nearest = np.clip(np.floor(place + 0.5).astype(int), 0, sizes - 1)
+        own = int(voxels[tuple(nearest)])
+        result[index] = own if own in tied else min(tied)
+    return result

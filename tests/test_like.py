@@ -521,3 +521,48 @@ def test_a_volume_that_must_be_held_whole_says_so_where_memory_lacks(
     monkeypatch.setattr(resources, "available_memory", lambda: 2**24)
     with pytest.raises(RequestError, match="needed out of their order, so that all are held"):
         resample(source, tmp_path / "out.nii", like=flipped)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("name", ["oblique", "backwards", "sheared", "steep"])
+def test_labels_are_elected(tmp_path, resample, name, dtype):
+    labels = np.random.default_rng(5).integers(-3 * (dtype[0] == "i"), 4, SHAPE).astype(dtype)
+    if dtype == "u8":
+        labels += np.uint64(2**63)
+    source = placed(tmp_path / "in.nii", labels, TURNED, version=2)
+    reference = reference_for(tmp_path, MATRICES[name], version=2)
+    done = resample(source, tmp_path / "out.nii", like=reference, labels=True, fill=0, threads=2)
+    assert ", label, " in done.line
+    before, after = read_volume(source), read_volume(tmp_path / "out.nii")
+    matrix = mapping_of(before, read_volume(reference))
+    expected = naive.elected(before.voxels, matrix, SHAPE_OUT, 0)
+    assert np.array_equal(after.voxels, expected)
+
+
+@pytest.mark.parametrize(
+    ("sign", "labels", "winner"),
+    [
+        (0, (3, 200, 3, 200, 3, 200, 3, 200), 200),
+        (0, (9, 7, 5, 5, 7, 9, 5, 7), 7),
+        (0, (200, 3, 3, 200, 3, 200, 200, 3), 3),
+        (128, (200, 3, 3, 200, 3, 200, 200, 3), 3),
+    ],
+)
+def test_ties_go_to_the_nearest_voxel_and_then_to_the_smaller_label(sign, labels, winner):
+    """In the middle of 8 voxels, the last one is the nearest; signed, 200 is -56."""
+    source = np.array(labels, np.uint8)
+    target = np.zeros((1, 1), np.uint8)
+    matrix = np.array([[1, 0, 0, 0.5], [0, 1, 0, 0.5], [0, 0, 1, 0.5]])
+    fills = np.zeros(1, np.uint8)
+    kernels.label(source, (0, 2, 2, 2), matrix, fills, 0, 1, np.uint8(sign), target)
+    assert target[0, 0] == winner
+
+
+def test_a_tie_that_the_nearest_voxel_is_not_in_goes_to_the_smaller_label():
+    source = np.array([200, 200, 200, 3, 3, 3, 7, 9], np.uint8)
+    matrix = np.array([[1, 0, 0, 0.5], [0, 1, 0, 0.5], [0, 0, 1, 0.5]])
+    for sign, winner in ((0, 3), (128, 200)):
+        target = np.zeros((1, 1), np.uint8)
+        fills = np.zeros(1, np.uint8)
+        kernels.label(source, (0, 2, 2, 2), matrix, fills, 0, 1, np.uint8(sign), target)
+        assert target[0, 0] == winner

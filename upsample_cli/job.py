@@ -262,6 +262,7 @@ def _prepare_mapped(request: Request, source: "Source", mode: str, method: Metho
     for name, is_on in switches.items():
         if is_on:
             raise RequestError(name, f"does not go with {option}", "drop one")
+    _elements(source, method)
     dtype_out = source.dtype if request.dtype is None else named_dtype(request.dtype)
     try:
         mapped = map_volume(request.target, source, method, dtype_out)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from upsample_cli.kernels.compile import fma, inlined, kernel
+from upsample_cli.kernels.labels import TIE
 
 EDGE = 0.5 + 1e-6
 """In voxels: the outer edge of a voxel from its centre, past what rounding takes off."""
@@ -94,6 +95,81 @@ def cubic(
                     weigh_plane(source, n + zs[3], xs, ys, x_weights, y_weights),
                     cubic_weights(z, real),
                 )
+
+
+@kernel
+def label(
+    source: Any,
+    frame: Any,
+    matrix: Any,
+    fills: Any,
+    first: Any,
+    rows_out: Any,
+    sign: Any,
+    target: Any,
+) -> None:
+    """Elect a label among the 8 voxels around each sample, by their weights in ``linear``.
+
+    sign : the bit that makes a label negative, or 0
+    """
+    origin, depth, height, width = frame
+    for row in range(target.shape[0]):
+        out = target[row]
+        bases = row_bases(matrix, (first + row) % rows_out, (first + row) // rows_out)
+        lo, hi = clip(bases, matrix, frame, -EDGE, EDGE - 1, (0, out.size))
+        fill(out, fills, lo, hi)
+        for i in range(lo, hi):
+            x = min(max(bases[0] + i * matrix[0, 0], 0.0), width - 1.0)
+            y = min(max(bases[1] + i * matrix[1, 0], 0.0), height - 1.0)
+            z = min(max(bases[2] + i * matrix[2, 0], 0.0), depth - 1.0)
+            left, top, front = int(x), int(y), int(z)
+            right = np.uint64(min(1, width - 1 - left))
+            down = np.uint64(min(1, height - 1 - top) * width)
+            deeper = np.uint64(min(1, depth - 1 - front) * height * width)
+            n = np.uint64(((front - origin) * height + top) * width + left)
+            labels = (
+                source[n],
+                source[n + right],
+                source[n + down],
+                source[n + down + right],
+                source[n + deeper],
+                source[n + deeper + right],
+                source[n + deeper + down],
+                source[n + deeper + down + right],
+            )
+            out[i] = elect(labels, (x - left, y - top, z - front), sign)
+
+
+@inlined
+def elect(labels: Any, fractions: Any, sign: Any) -> Any:
+    """Return the label of most weight; in a tie the nearest voxel's, then the smallest."""
+    x, y, z = fractions
+    nearest = labels[int(x >= 0.5) + 2 * int(y >= 0.5) + 4 * int(z >= 0.5)]
+    is_one = True
+    for n in range(8):
+        is_one &= labels[n] == nearest
+    if is_one:
+        return nearest
+    winner, most = nearest, weight_of(nearest, labels, fractions)
+    for n in range(8):
+        total = weight_of(labels[n], labels, fractions)
+        is_smaller = labels[n] ^ sign < winner ^ sign
+        is_tie = abs(total - most) <= TIE and winner != nearest and is_smaller
+        if total > most + TIE or is_tie:
+            winner = labels[n]
+        most = max(most, total)
+    return winner
+
+
+@inlined
+def weight_of(label: Any, labels: Any, fractions: Any) -> float:
+    """Return the weight of all of the 8 voxels that carry a label."""
+    x, y, z = fractions
+    total = 0.0
+    for n in range(8):
+        share = (x if n & 1 else 1 - x) * (y if n & 2 else 1 - y) * (z if n & 4 else 1 - z)
+        total += share if labels[n] == label else 0.0
+    return total
 
 
 @inlined

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import direct
-from upsample_cli.passes.arithmetic import Arithmetic, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, Labelling, choose_arithmetic
 from upsample_cli.passes.mapped import MappedResampler, Planes, fill_of
 from upsample_cli.passes.scratch import scratch
 from upsample_cli.passes.streaming import CHUNK_BYTES, FEW_PLANES
@@ -46,6 +46,7 @@ SAMPLERS: dict[str, Sampler] = {
     "nearest-exact": Sampler(direct.nearest, 1),
     "linear": Sampler(direct.linear, 1),
     "cubic": Sampler(direct.cubic, 2),
+    "label": Sampler(direct.label, 1),
 }
 """Mode → how it samples; these are the modes that can go from any grid onto any other."""
 
@@ -217,5 +218,7 @@ class DirectResampler(MappedResampler):
             shape = (len(rows), self.shape_out[2] * fills.size)
             target = scratch("sampled", shape, self.arithmetic.dtype)
         matrix = np.ascontiguousarray(self.mapping.matrix[:3])
-        self.sampler.kernel(window, frame, matrix, fills, first, self.shape_out[1], target)
+        where = matrix, fills, first, self.shape_out[1]
+        own = (self.arithmetic.sign,) if isinstance(self.arithmetic, Labelling) else ()
+        self.sampler.kernel(window, frame, *where, *own, target)
         return 0 if destination is not None else self.arithmetic.store(target, rows)
