@@ -6,6 +6,7 @@ Labels are elected over all axes at once.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +21,25 @@ from upsample_cli.sampling.modes import Method
 Array = NDArray[Any]
 Plans = Sequence[AxisPlan | None]
 
+PLANS_KEPT, LARGEST_KEPT = 32, 2**19
+"""How many plans wait for a resample of the same sizes, and the largest taps, in bytes, of one."""
+
 LONG_ROW = 16
 """Values from which on a row is worth a vector loop of its own."""
+
+
+_plans: OrderedDict[Any, AxisPlan] = OrderedDict()
+
+
+def _kept_plan(arithmetic: Arithmetic, axis: AxisMap) -> AxisPlan:
+    """Return the plan of an axis, which for a small image takes as long as its pixels."""
+    own = type(arithmetic), arithmetic.method, arithmetic.coordinate_type, arithmetic.dtype
+    plan = _plans.pop((own, axis), None) or arithmetic.plan(axis)
+    if plan.taps.nbytes <= LARGEST_KEPT:
+        _plans[own, axis] = plan
+        while len(_plans) > PLANS_KEPT:
+            _plans.popitem(last=False)
+    return plan
 
 
 class Resampler:
@@ -51,7 +69,7 @@ class Resampler:
             self.axes, method, self.dtype_in, self.dtype_out
         )
         self.plans: Plans = [
-            None if axis.is_copy else self.arithmetic.plan(axis) for axis in self.axes
+            None if axis.is_copy else _kept_plan(self.arithmetic, axis) for axis in self.axes
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
