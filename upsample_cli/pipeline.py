@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels
+from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels, says_labels
 from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
@@ -125,7 +125,7 @@ def _run_stream(
 
 def _watch(job: Job) -> Watch:
     # By the mode that was asked for: where voxels are only copied, labels can vanish too.
-    if job.mode == LABEL:
+    if job.mode == LABEL or (says_labels(job.source) and not job.method.mode.blurs):
         return VanishedLabels(ELEMENT_NAMES[job.source.kind])
     if may_hide_labels(job):
         return HiddenLabels(blurred_labels(job, "looks like labels, few values in patches"))

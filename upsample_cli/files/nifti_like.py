@@ -1,6 +1,7 @@
 """The header of a volume on the grid of another, or with its axes in another order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import nibabel as nib
@@ -134,7 +135,7 @@ def placed_header(
         _clear_slices(fields)
     else:
         _turn_acquisition(header, fields, aligned)
-    check_geometry(new)
+    check_geometry(replace(new, name=reference.name))
     # The reference may be the input itself.
     warnings = list(dict.fromkeys(form_warnings(header) + form_warnings(reference)))
     is_same = shape == header.spatial and aligned is not None and _is_identity(aligned)
