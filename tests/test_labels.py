@@ -299,6 +299,23 @@ def test_labels_stay_whole_numbers(tmp_path, resample, samples):
     assert np.array_equal(wide, own)
 
 
+@pytest.mark.parametrize("suffix", [".nii.gz", ".npy", ".png"])
+def test_a_label_that_the_dtype_cannot_hold_is_refused(tmp_path, resample, holds_only, suffix):
+    labels = np.full((6, 7), 300, "uint16")
+    source = tmp_path / f"in{suffix}"
+    if suffix == ".npy":
+        np.save(source, labels)
+    elif suffix == ".png":
+        Image.fromarray(labels).save(source)
+    else:
+        nib.save(nib.Nifti1Image(labels[..., None], np.eye(4)), source)
+    with pytest.raises(RequestError, match="--dtype: label 300 does not fit in uint8; use uint16"):
+        resample(source, tmp_path / f"out{suffix}", scale=2, labels=True, dtype="uint8")
+    holds_only(f"in{suffix}")
+    done = resample(source, tmp_path / f"out{suffix}", scale=2, mode="nearest-exact", dtype="uint8")
+    assert done.warnings[0].endswith(" values do not fit in uint8: they were saturated")
+
+
 def test_float_voxels_of_a_label_map_are_blurred_with_a_warning(tmp_path, resample):
     image = nib.Nifti1Image(np.ones((4, 5, 6), "float32"), np.eye(4))
     image.header.set_intent("label")

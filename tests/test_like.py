@@ -3,6 +3,7 @@
 import itertools
 
 import naive
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,7 +46,9 @@ GRID_FIELDS = {
 def placed(path, voxels, affine, **fields):
     """Write a volume at an affine, which only its sform says; return its path."""
     rows = {f"srow_{name}": tuple(row) for name, row in zip("xyz", affine, strict=False)}
-    return write_volume(path, voxels, **PLACED | rows | fields)
+    sizes = np.linalg.norm(np.asarray(affine)[:3, :3], axis=0)
+    pixdim = {"pixdim": (1.0, *sizes, 1.5, 1.0, 1.0, 1.0)}
+    return write_volume(path, voxels, **PLACED | rows | pixdim | fields)
 
 
 def noise(dtype, shape=SHAPE):
@@ -411,6 +414,103 @@ def test_a_flat_reference_is_one_voxel_deep(tmp_path, resample):
     assert np.array_equal(after.voxels, read_volume(source).voxels[:4, :5, :1])
 
 
+@pytest.mark.parametrize("codes", [(1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("size", [0.0, np.nan])
+def test_a_flat_reference_may_leave_the_third_voxel_size_open(tmp_path, resample, codes, size):
+    source = placed(tmp_path / "in.nii", noise("f4"), np.eye(4))
+    forms = {"qform_code": codes[0], "sform_code": codes[1], "quatern_b": 0.0, "quatern_c": 0.0}
+    pixdim = (1.0, 1, 1, size, 0, 0, 0, 0)
+    flat = np.zeros((4, 5), "u1")
+    reference = placed(tmp_path / "ref.nii", flat, np.eye(4), **forms, quatern_d=0.0, pixdim=pixdim)
+    resample(source, tmp_path / "out.nii", like=reference)
+    assert read_volume(tmp_path / "out.nii").fields["pixdim"][1:4] == (1, 1, 1)
+    resample(tmp_path / "out.nii", tmp_path / "again.nii", scale=2)
+
+
+def test_forms_that_disagree_are_told_of_both_files(tmp_path, resample):
+    good = placed(tmp_path / "good.nii", noise("f4"), np.eye(4))
+    torn = write_volume(
+        tmp_path / "torn.nii", noise("f4"), **FORMS_APART, scl_slope=0.0, xyzt_units=2
+    )
+    believed = "torn.nii: qform and sform disagree by up to 15 mm (codes 1 and 2); "
+    for source, reference in ((good, torn), (torn, good), (torn, torn)):
+        done = resample(source, tmp_path / "out.nii", like=reference, force=True)
+        (warning,) = [text for text in done.warnings if "qform and" in text]
+        assert warning.endswith(believed + "the sform is believed")
+    done = resample(torn, tmp_path / "out.nii", orientation="LPS", force=True)
+    assert done.warnings == [str(tmp_path / (believed + "the sform is believed"))]
+
+
+FORMS_APART = {
+    **{"qform_code": 1, "sform_code": 2, "pixdim": (1.0, 1, 1, 1, 1, 1, 1, 1)},
+    **{f"quatern_{name}": 0.0 for name in "bcd"},
+    **{f"qoffset_{name}": 0.0 for name in "xyz"},
+    **{"srow_x": (1, 0, 0, 15), "srow_y": (0, 1, 0, 0), "srow_z": (0, 0, 1, 0)},
+}
+
+
+def test_a_reference_without_a_unit_leaves_the_inputs(tmp_path, resample):
+    source = placed(tmp_path / "in.nii", noise("f4"), np.eye(4), xyzt_units=2 | 8)
+    reference = placed(tmp_path / "ref.nii", noise("f4"), np.eye(4), xyzt_units=16)
+    resample(source, tmp_path / "out.nii", like=reference)
+    assert read_volume(tmp_path / "out.nii").fields["xyzt_units"] == 2 | 8
+
+
+@pytest.mark.parametrize("name", ["oblique", "scaled", "itself"])
+def test_a_fill_need_not_fit_in_the_inputs_dtype(tmp_path, resample, name):
+    source = placed(tmp_path / "in.nii", noise("i2"), TURNED)
+    matrix = MATRICES.get(name, np.eye(3))
+    reference = reference_for(tmp_path, matrix)
+    if name == "itself":
+        moved = TURNED.copy()
+        moved[:3, 3] = TURNED[:3] @ (3, 2, 1, 1)
+        placed(reference, noise("u1"), moved)
+    resample(source, tmp_path / "out.nii", like=reference, fill=np.nan, dtype="float32")
+    after = read_volume(tmp_path / "out.nii").voxels
+    assert after.dtype == np.float32
+    assert 0 < np.count_nonzero(np.isnan(after)) < after.size
+
+
+def test_explain_tells_the_spacing_the_field_and_how_far_its_corners_move(tmp_path, cli):
+    source = placed(tmp_path / "in.nii", noise("i2"), np.diag([2.0, 2, 2, 1]), xyzt_units=2)
+    cut = np.diag([1e-3, 1e-3, 1e-3, 1])  # in metres
+    cut[:3, 3] = -0.5e-3
+    shape = (18, 16, 10)
+    placed(tmp_path / "ref.nii", np.zeros(shape, "u1"), cut, xyzt_units=1)
+    told = cli("explain", source, "--like", "ref.nii").stdout.decode()
+    assert "spacing  2 × 2 × 2 mm → 1 × 1 × 1 mm\n" in told
+    assert "field    18 × 16 × 14 mm → 18 × 16 × 10 mm\n" in told
+    assert "corners  move by up to 4 mm\n" in told
+    turned = cli("explain", source, "--orientation", "SLA").stdout.decode()
+    assert "field    18 × 16 × 14 mm → 14 × 18 × 16 mm\n" in turned
+    assert "corners  move by up to 0 mm\n" in turned
+    assert "mode     copied\n" in turned
+    assert "mode     copied\n" in cli("explain", source, "--like", source).stdout.decode()
+
+
+@pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
+def test_a_reference_can_be_freesurfers(tmp_path, resample, suffix):
+    affine = TURNED @ affine_of(rotation(0.1, 0.2, 0.1) * 1.25, np.full(3, 3.5), (6, 5, 4))
+    affine[:3, :3] = rotation(0.2, -0.1, 0.4) @ np.diag([1.25, -1.5, 2])
+    image = nib.MGHImage(np.zeros((6, 5, 4), "f4"), affine)
+    nib.save(image, tmp_path / f"ref{suffix}")
+    source = placed(tmp_path / "in.nii", noise("f4"), TURNED, xyzt_units=2)
+    reference = placed(tmp_path / "ref.nii", np.zeros((6, 5, 4), "u1"), affine)
+    resample(source, tmp_path / "a.nii", like=tmp_path / f"ref{suffix}", fill=-1)
+    resample(source, tmp_path / "b.nii", like=reference, fill=-1)
+    ours, theirs = (read_volume(tmp_path / name) for name in ("a.nii", "b.nii"))
+    np.testing.assert_allclose(ours.voxels, theirs.voxels, atol=1e-3)
+    assert (ours.fields["qform_code"], ours.fields["sform_code"]) == (1, 1)
+    for form in (sform_affine, qform_affine):
+        np.testing.assert_allclose(form(ours.fields), affine, atol=1e-5)
+    lost = tmp_path / f"lost{suffix}"
+    image.header["goodRASFlag"] = 0
+    raw = image.to_bytes()
+    lost.write_bytes(raw[:28] + bytes(2) + raw[30:])
+    with pytest.raises(FileError, match="does not say where it is; set its direction cosines"):
+        resample(source, tmp_path / "c.nii", like=lost)
+
+
 def test_the_command_line(tmp_path, cli, samples):
     brain, bold = samples / "brain.nii.gz", samples / "bold.nii.gz"
     done = cli("resample", bold, "out.nii.gz", "--like", brain, "--fill", 3, "-m", "cubic")
@@ -442,10 +542,11 @@ def test_kernels_know_the_same_numbers_as_the_sampling():
     assert kernels.KEYS_A == modes.KEYS_A
 
 
-def test_a_coarser_grid_gets_a_hint(tmp_path, resample):
-    source = placed(tmp_path / "in.nii", noise("f4"), np.eye(4))
+@pytest.mark.parametrize("mode", ["linear", "cubic", "label"])
+def test_a_coarser_grid_gets_a_hint(tmp_path, resample, mode):
+    source = placed(tmp_path / "in.nii", noise("i2"), np.eye(4))
     coarse = placed(tmp_path / "ref.nii", np.zeros((2, 2, 2), "u1"), np.diag([3.0, 3, 3, 1]))
-    (hint,) = resample(source, tmp_path / "out.nii", like=coarse).hints
+    (hint,) = resample(source, tmp_path / "out.nii", like=coarse, mode=mode).hints
     assert "--antialias" in hint
 
 
@@ -521,6 +622,65 @@ def test_a_volume_that_must_be_held_whole_says_so_where_memory_lacks(
     monkeypatch.setattr(resources, "available_memory", lambda: 2**24)
     with pytest.raises(RequestError, match="needed out of their order, so that all are held"):
         resample(source, tmp_path / "out.nii", like=flipped)
+
+
+def lone_labels(*places):
+    """Return a label map of 1 with a 3, 4, 5, … at these places."""
+    labels = np.ones(SHAPE, "i2")
+    for label, place in enumerate(places, start=3):
+        labels[place] = label
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape", "how"),
+    [
+        (np.eye(3), (5, 5, 2), "copied"),
+        (np.diag([-1.0, -1, -1]), (5, 5, 2), "copied"),
+        (np.diag([0.9, 0.9, 1.0]), (5, 5, 2), "label"),
+        (rotation(0.01, 0.02, 0.01), (5, 5, 2), "label"),
+    ],
+)
+@pytest.mark.parametrize("items", [(), (2,)])
+def test_labels_that_vanish_are_reported(tmp_path, resample, matrix, shape, how, items):
+    """At the side, and in planes before and after those that are read."""
+    labels = lone_labels((0, 0, 3), (4, 4, 0), (4, 4, 6))
+    series = np.broadcast_to(labels.reshape(*SHAPE, *(1 for _ in items)), (*SHAPE, *items))
+    source = placed(tmp_path / "in.nii", series, np.eye(4))
+    affine = affine_of(matrix, np.array([4.0, 4, 3.5]), shape)
+    reference = placed(tmp_path / "ref.nii", np.zeros(shape, "u1"), affine)
+    done = resample(source, tmp_path / "out.nii", like=reference, labels=True)
+    assert f", {how}, " in done.line
+    voxels = "2 voxels" if items else "1 voxel"
+    assert done.warnings == [f"labels 3 ({voxels}), 4 ({voxels}), 5 ({voxels}) vanished"]
+    assert set(np.unique(read_volume(tmp_path / "out.nii").voxels)) == {1}
+
+
+@pytest.mark.parametrize("name", ["oblique", "scaled", "permuted"])
+def test_blurring_what_looks_like_labels_gives_a_warning(tmp_path, resample, name):
+    labels = np.zeros(SHAPE, "i2")
+    labels[1:6, 2:7] = 7
+    source = placed(tmp_path / "in.nii", labels, TURNED)
+    reference = reference_for(tmp_path, MATRICES[name])
+    (warning,) = resample(source, tmp_path / "out.nii", like=reference).warnings
+    assert "looks like labels" in warning
+    done = resample(source, tmp_path / "kept.nii", like=source)
+    assert done.warnings == []
+
+
+@pytest.mark.parametrize("name", ["oblique", "scaled", "itself"])
+@pytest.mark.parametrize("how", [{"labels": True}, {}, {"mode": "nearest-exact"}])
+def test_a_label_that_the_dtype_cannot_hold_is_refused(tmp_path, resample, holds_only, name, how):
+    labels = np.full(SHAPE, 300, "i2")
+    source = placed(tmp_path / "in.nii", labels, TURNED, intent_code=0 if "labels" in how else 1002)
+    reference = source if name == "itself" else reference_for(tmp_path, MATRICES[name])
+    message = "--dtype: label 300 does not fit in uint8; use int16"
+    with pytest.raises(RequestError, match=message):
+        resample(source, tmp_path / "out.nii", like=reference, dtype="uint8", **how)
+    holds_only("in.nii", *([] if name == "itself" else ["ref.nii"]))
+    if "mode" not in how:
+        with pytest.raises(RequestError, match="--dtype: mode label takes whole numbers"):
+            resample(source, tmp_path / "out.nii", like=reference, dtype="float32", **how)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])

@@ -99,6 +99,17 @@ def test_turning_streams_the_same_bits(tmp_path, resample, monkeypatch, dtype):
         assert np.array_equal(read_volume(tmp_path / f"{code}.nii").voxels, expected)
 
 
+@pytest.mark.parametrize("how", [{"labels": True}, {}, {"mode": "linear"}])
+def test_a_label_that_the_dtype_cannot_hold_is_refused(tmp_path, resample, holds_only, how):
+    intent = 0 if "labels" in how else 1002
+    source = write_volume(tmp_path / "in.nii", VOXELS + 250, **ROWS, intent_code=intent)
+    with pytest.raises(RequestError, match="--dtype: label 256 does not fit in uint8; use int16"):
+        resample(source, tmp_path / "out.nii", orientation="LPS", dtype="uint8", **how)
+    holds_only("in.nii")
+    done = resample(source, tmp_path / "out.nii", orientation="LPS", dtype="uint16", **how)
+    assert not any("vanished" in warning for warning in done.warnings)
+
+
 @pytest.mark.parametrize("code", ["RAR", "RA", "RASS", "XYZ", "", "RL", "R A"])
 def test_what_is_no_orientation_is_refused(tmp_path, resample, code):
     source = write_volume(tmp_path / "in.nii", VOXELS, **ROWS)

@@ -75,7 +75,7 @@ def hints_about(job: "Job") -> Iterator[str]:
         )
     step = job.step
     if job.mapped is not None:
-        if step > SHRINKING and method.mode.blurs:
+        if step > SHRINKING and method.mode.allows_antialias:
             yield (
                 "the new grid is coarser, and voxels between its samples are skipped; first "
                 "--spacing with --antialias weighs them all"

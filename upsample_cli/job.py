@@ -142,10 +142,15 @@ class Job:
         return max(self.mapped.mapping.steps) if self.mapped.mapping else 1.0
 
     @property
+    def is_copied(self) -> bool:
+        """Whether voxels are only copied, where the mode would do more."""
+        is_other = self.mapped is not None and self.method.mode.name != self.mode
+        return is_other and not self.method.mode.blurs
+
+    @property
     def how(self) -> str:
         """The mode as it was asked for, or that voxels are only copied."""
-        is_copied = self.mapped is not None and self.method.mode.name != self.mode
-        return "copied" if is_copied and not self.method.mode.blurs else self.mode
+        return "copied" if self.is_copied else self.mode
 
     @property
     def less_memory(self) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 
 from upsample_cli.errors import RequestError
 from upsample_cli.passes.aligned import AlignedResampler
-from upsample_cli.passes.arithmetic import check_dtypes
+from upsample_cli.passes.arithmetic import check_dtypes, check_labels
 from upsample_cli.passes.direct import SAMPLERS, DirectResampler
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.resources import check_memory
+from upsample_cli.sampling.grid import Grid
 from upsample_cli.sampling.mapping import (
     AlignedMap,
     Like,
@@ -41,6 +42,8 @@ class Mapped:
 
     Attributes
     ----------
+    grids
+        The input's and the output's, both in the input's unit.
     mapping
         Where each output voxel lies; None if voxels only change their order.
     aligned
@@ -51,6 +54,7 @@ class Mapped:
         What the user should know.
     """
 
+    grids: tuple[Grid, Grid]
     mapping: VoxelMap | None
     aligned: AlignedMap | None
     method: Method
@@ -76,6 +80,8 @@ def map_volume(
     from upsample_cli.files.nifti_like import check_placed, check_three_axes
 
     check_dtypes(source.dtype, dtype_out)
+    if method.mode.votes:
+        check_labels(source.dtype, dtype_out)
     check_three_axes(source.header, f"--{target.kind}")
     check_placed(source.header, f"--{target.kind}")
     if isinstance(target, Orientation):
@@ -84,30 +90,34 @@ def map_volume(
 
 
 def _orient(target: Orientation, source: "NiftiSource", dtype_out: np.dtype[Any]) -> Mapped:
-    from upsample_cli.files.nifti_like import oriented_header, turn_to
+    from upsample_cli.files.nifti_like import grids, oriented_header, turn_to
 
     shape = source.header.spatial
     turn = reordered(shape, *turn_to(source.header, target.code))
     header, warnings = oriented_header(source.header, turn, dtype_out)
     shape_out = tuple(shape[axis] for axis in turn.order)
     resampler = AlignedResampler(turn, shape, shape_out, COPYING, source.dtype, dtype_out)
-    return Mapped(None, turn, COPYING, resampler, header, warnings)
+    both = grids(source.header, header)
+    return Mapped(both, None, turn, COPYING, resampler, header, warnings)
 
 
 def _map_like(
     target: Like, source: "NiftiSource", method: Method, dtype_out: np.dtype[Any]
 ) -> Mapped:
-    from upsample_cli.files.nifti_like import placed_header, read_reference
+    from upsample_cli.files.nifti_like import grids, placed_header, read_reference
 
     if method.mode.name not in SAMPLERS:
         problem = f"mode {method.mode.name} does not go with --like"
         raise RequestError("--mode", problem, f"use {', '.join(SAMPLERS)}")
     reference = read_reference(target.reference)
-    mapping, aligned = _maps(source.header, reference)
+    both = grids(source.header, reference)
+    mapping, aligned = _maps(*both, source.name, target.reference)
     if aligned is not None and aligned.copies:
         method = COPYING
     share = mapping.inside_share()
-    dtypes = (dtype_out,) if method.mode.blurs else (source.dtype, dtype_out)
+    # Aligned, the output is filled; else the samples, which are the input's or float.
+    is_own = aligned is None and not method.mode.blurs
+    dtypes = (source.dtype, dtype_out) if is_own else (dtype_out,)
     fill, warnings = 0.0, list[str]()
     if share < 1:
         fill, warnings = _stored_fill(source.header, target.fill, dtypes)
@@ -120,18 +130,15 @@ def _map_like(
         shapes = mapping.shape_in, mapping.shape_out
         resampler = AlignedResampler(aligned, *shapes, method, source.dtype, dtype_out, fill)
     header, more = placed_header(source.header, reference, aligned, dtype_out)
-    return Mapped(mapping, aligned, method, resampler, header, warnings + more)
+    return Mapped(both, mapping, aligned, method, resampler, header, warnings + more)
 
 
-def _maps(header: "NiftiHeader", reference: "NiftiHeader") -> tuple[VoxelMap, AlignedMap | None]:
-    from upsample_cli.files.nifti_like import grids
-
-    own, wanted = grids(header, reference)
+def _maps(own: Grid, wanted: Grid, name: str, reference: str) -> tuple[VoxelMap, AlignedMap | None]:
     check_memory("--like", sum(wanted.shape) * PLACE_BYTES)
     mapping = VoxelMap.between(own, wanted)
     if not np.abs(mapping.matrix).max() < FARTHEST:
-        problem = f"its grid is out of proportion to that of {header.name}"
-        raise RequestError(reference.name, problem, "check the affines of both")
+        problem = f"its grid is out of proportion to that of {name}"
+        raise RequestError(reference, problem, "check the affines of both")
     return mapping, mapping.aligned(tolerance_between(own, wanted))
 
 
@@ -139,7 +146,7 @@ def _stored_fill(
     header: "NiftiHeader", wanted: float | None, dtypes: tuple[np.dtype[Any], ...]
 ) -> tuple[float, list[str]]:
     """Return the stored value that stands for a real one, and what a user should know about it."""
-    slope, intercept = _scaling(header)
+    slope, intercept = header.scaling
     real = 0.0 if wanted is None else wanted
     exact = (real - intercept) / slope
     stored = exact
@@ -159,14 +166,6 @@ def _stored_fill(
         return stored, []
     shown = stored * slope + intercept
     return stored, [f"{header.name}: cannot hold {real:g}; outside of it is filled with {shown:g}"]
-
-
-def _scaling(header: "NiftiHeader") -> tuple[float, float]:
-    """Return slope and intercept, 1 and 0 where they do not apply."""
-    slope, intercept = (float(header.fields[f"scl_{name}"]) for name in ("slope", "inter"))
-    if slope == 0 or not np.isfinite([slope, intercept]).all() or header.element[1] > 1:
-        return 1.0, 0.0
-    return slope, intercept
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:

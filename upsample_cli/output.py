@@ -183,9 +183,11 @@ def save_image(
     return warnings
 
 
-def loss_warning(misfits: int, dtype: np.dtype[Any]) -> str:
+def loss_warning(misfits: int, dtype: np.dtype[Any], *, can_be_nan: bool = True) -> str:
     """Say what became of the values that did not fit in the output's dtype."""
-    became = "became infinite" if dtype.kind in "fc" else "were saturated, and NaN became 0"
+    became = "became infinite" if dtype.kind in "fc" else "were saturated"
+    if dtype.kind not in "fc" and can_be_nan:
+        became += ", and NaN became 0"
     return f"{misfits} values do not fit in {dtype.name}: they {became}"
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels
+from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels, says_labels
 from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
-from upsample_cli.job import Job, Request, prepare
+from upsample_cli.job import LABEL, Job, Request, prepare
 from upsample_cli.output import (
     Destination,
     Progress,
@@ -28,7 +28,7 @@ from upsample_cli.output import (
     save_image,
     summary_line,
 )
-from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch
+from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
@@ -109,6 +109,7 @@ def _run_stream(
     watch = _watch(job)
     try:
         for planes, count in _resampled(job, job.source, watch):
+            _check_labels(job, watch, count)
             watch.add_output(planes)
             sink.write(planes)
             misfits += count
@@ -123,11 +124,20 @@ def _run_stream(
 
 
 def _watch(job: Job) -> Watch:
-    if job.method.mode.votes:
+    # By the mode that was asked for: where voxels are only copied, labels can vanish too.
+    if job.mode == LABEL or (says_labels(job.source) and not job.method.mode.blurs):
         return VanishedLabels(ELEMENT_NAMES[job.source.kind])
     if may_hide_labels(job):
         return HiddenLabels(blurred_labels(job, "looks like labels, few values in patches"))
     return Watch()
+
+
+def _check_labels(job: Job, watch: Watch, misfits: int) -> None:
+    """Refuse a dtype that does not hold a label: saturated, it would be another."""
+    if misfits and isinstance(watch, VanishedLabels):
+        dtype = job.resampler.dtype_out
+        problem = f"label {watch.beyond(dtype)[0]} does not fit in {dtype.name}"
+        raise RequestError("--dtype", problem, f"use {job.resampler.dtype_in.name}")
 
 
 def _resampled(
@@ -136,8 +146,9 @@ def _resampled(
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads = job.resampler, job.request.threads
     if isinstance(resampler, MappedResampler):
+        watched = WatchedPlanes(cast("NiftiSource", source), watch)
         for _ in range(job.items):
-            yield from resampler.stream(cast("NiftiSource", source), job.channels, threads)
+            yield from resampler.stream(watched, job.channels, threads)
         return
     group = items_per_group(resampler, job.channels)
     if group > 1:
@@ -175,6 +186,7 @@ def _run_image(
     misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
     watch = _watch(job)
     watch.add_input(pixels)
+    _check_labels(job, watch, misfits)
     watch.add_output(result)
     job.warnings += watch.warnings()
     if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
@@ -196,7 +208,8 @@ RUNNERS: dict[str, Callable[..., None]] = {
 def _warn_of_losses(job: Job, misfits: int) -> None:
     resampler = job.resampler
     if misfits and resampler.dtype_in != resampler.dtype_out:
-        job.warnings.append(loss_warning(misfits, resampler.dtype_out))
+        can_be_nan = resampler.dtype_in.kind in "fc"
+        job.warnings.append(loss_warning(misfits, resampler.dtype_out, can_be_nan=can_be_nan))
     if resampler.arithmetic.is_inexact:
         job.warnings.append(
             f"{resampler.dtype_in.name} values beyond 2**53 were rounded; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.grid import corner_tolerance
 from upsample_cli.text import printable, readable_bytes
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def explain_job(job: "Job") -> str:
     lines = [
         f"input    {job.shape_in} {resampler.dtype_in.name}",
         f"output   {job.shape_out} {resampler.dtype_out.name}, {readable_bytes(job.output_bytes)}",
-        f"mode     {job.method.mode.name}"
+        f"mode     {'copied' if job.is_copied else job.method.mode.name}"
         + (", align_corners" if job.method.align_corners else "")
         + (", antialias" if job.method.antialias else ""),
         f"which    {job.method.mode.summary}",
@@ -87,21 +88,27 @@ def explain_job(job: "Job") -> str:
 
 
 def _field_lines(job: "Job") -> list[str]:
-    """Return voxel size and field of view before and after, and how far its edges move."""
-    if job.source.kind != "volume" or job.header is None or job.mapped is not None:
+    """Return voxel size and field of view before and after, and how far the field moves."""
+    if job.source.kind != "volume" or job.header is None:
         return []
     before, after = job.source.header, job.header
-    sizes = [np.array(header.spacing) for header in (before, after)]
-    fields = [size * header.spatial for size, header in zip(sizes, (before, after), strict=True)]
-    shifts = np.abs([axis.edge_shifts for axis in job.axes[::-1]]).max(axis=1) * sizes[0]
-    farthest = float(shifts.max())
     unit = f" {before.unit}".rstrip()
+    if job.mapped is None:
+        sizes = [np.array(header.spacing) for header in (before, after)]
+        fields = [size * h.spatial for size, h in zip(sizes, (before, after), strict=True)]
+        shifts = np.abs([axis.edge_shifts for axis in job.axes[::-1]]).max(axis=1) * sizes[0]
+        what, farthest, rounding = "edges  ", float(shifts.max()), 1e-6 * sizes[0].min()
+    else:
+        own, new = job.mapped.grids
+        sizes = [np.array(grid.spacing) for grid in (own, new)]
+        fields = [size * grid.shape for size, grid in zip(sizes, (own, new), strict=True)]
+        what, farthest, rounding = "corners", own.distance(new), corner_tolerance(own, new)
     # What rounding leaves of 0 is 0.
-    moved = f"{farthest:.3g}{unit}" if farthest > 1e-6 * sizes[0].min() else f"0{unit}"
+    moved = f"{farthest:.3g}{unit}" if farthest > rounding else f"0{unit}"
     return [
         f"spacing  {_by(sizes[0])}{unit} → {_by(sizes[1])}{unit}",
         f"field    {_by(fields[0])}{unit} → {_by(fields[1])}{unit}",
-        f"edges    move by up to {moved}",
+        f"{what}  move by up to {moved}",
     ]
 
 

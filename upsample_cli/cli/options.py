@@ -90,7 +90,7 @@ LikeReference = Annotated[
         "--like",
         metavar="REFERENCE",
         help="Put a volume on the grid of another, by both affines: any rotation, shear or flip. "
-        "Modes nearest-exact, linear and cubic.",
+        "Modes nearest-exact, linear, cubic and label.",
         rich_help_panel=TARGET,
     ),
 ]

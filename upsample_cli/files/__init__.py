@@ -47,7 +47,8 @@ def _open_nifti(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source"
     return NiftiSource(reader, name)
 
 
-def _is_mgh(head: bytes) -> bool:
+def is_mgh(head: bytes) -> bool:
+    """Tell from its first bytes, decompressed, whether a file is FreeSurfer's."""
     return head.startswith(b"\0\0\0\1")
 
 
@@ -80,7 +81,7 @@ FORMATS = (
         _is_nifti,
         _open_nifti,
     ),
-    Format("volume", (".mgh", ".mgz", ".mgh.gz"), _is_mgh, _open_mgh),
+    Format("volume", (".mgh", ".mgz", ".mgh.gz"), is_mgh, _open_mgh),
     Format("array", (".npy",), _is_array, _open_array),
     Format(
         "image",

@@ -1,31 +1,40 @@
 """The header of a volume on the grid of another, or with its axes in another order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from nibabel import orientations
 from nibabel.quaternions import mat2quat, quat2mat
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.nifti_header import NiftiHeader, read_header
-from upsample_cli.files.nifti_resampled import check_dimensions, drop_afni, set_datatype
+from upsample_cli.files import is_mgh
+from upsample_cli.files.mgh import HEADER_BYTES, MghHeader
+from upsample_cli.files.nifti_geometry import FORM_FIELDS
+from upsample_cli.files.nifti_header import NiftiHeader, check_geometry, read_header
+from upsample_cli.files.nifti_resampled import (
+    check_dimensions,
+    drop_afni,
+    form_warnings,
+    set_datatype,
+)
 from upsample_cli.files.pairs import pair_names
-from upsample_cli.files.streams import ForwardReader, open_input
+from upsample_cli.files.streams import ForwardReader, head_of, open_input
 from upsample_cli.sampling.grid import Grid
 from upsample_cli.sampling.mapping import AlignedMap
 
-FORM_FIELDS = (
-    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
-    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
-)
 SLICE_FIELDS = ("slice_code", "slice_start", "slice_end", "slice_duration")
 MIRRORED_SLICE_CODES = {1: 2, 2: 1, 3: 4, 4: 3, 5: 6, 6: 5}
 """An order of slices in time → the same order, told from the other end."""
 
 METRES = {1: 1.0, 2: 1e-3, 3: 1e-6}
 """The code of a spatial unit → its length."""
+
+MILLIMETRES = 2
+SCANNER = 1
 
 SPATIAL_UNIT = 7
 """The bits of xyzt_units that are the spatial unit."""
@@ -37,19 +46,37 @@ def read_reference(name: str) -> NiftiHeader:
     Raises
     ------
     FileError
-        If it is not a NIfTI header that says where its voxels are.
+        If it is not a NIfTI or MGH header that says where its voxels are.
     """
     if name == "-":
         raise RequestError("--like", "a reference cannot come from standard input", "name a file")
     pair = pair_names(name)
     path = pair[0] if pair else name
-    reader = ForwardReader(open_input(path), path)
+    file = open_input(path)
+    head = head_of(file)
+    reader = ForwardReader(file, path)
     try:
-        header = read_header(reader.read, reader.read_rest, path)
+        if is_mgh(head):
+            header = _as_nifti(MghHeader(reader.read(HEADER_BYTES), path))
+        else:
+            header = read_header(reader.read, reader.read_rest, path)
     finally:
         reader.close()
     check_placed(header, "--like")
     return header
+
+
+def _as_nifti(mgh: MghHeader) -> NiftiHeader:
+    """Return a header with the grid of FreeSurfer's; both forms are its affine."""
+    mgh.check()
+    if not mgh.is_placed:
+        raise FileError(mgh.name, "does not say where it is", "set its direction cosines")
+    fields = nib.Nifti2Header()  # type: ignore[no-untyped-call]
+    fields["dim"][:4] = 3, *mgh.spatial
+    fields.set_qform(mgh.affine, SCANNER)  # type: ignore[no-untyped-call]
+    fields.set_sform(mgh.affine, SCANNER)  # type: ignore[no-untyped-call]
+    fields["xyzt_units"] = MILLIMETRES
+    return NiftiHeader(fields, bytes(4), False, mgh.name)
 
 
 def check_placed(header: NiftiHeader, option: str) -> None:
@@ -87,18 +114,20 @@ def placed_header(
 ) -> tuple[NiftiHeader, list[str]]:
     """Return the header of a volume on the reference's grid, and what a user should know.
 
-    Shape, voxel sizes, both forms with their codes and the spatial unit are the reference's; all
-    else is the input's.
+    Shape, voxel sizes, both forms with their codes and the spatial unit, if it says one, are the
+    reference's; all else is the input's.
     """
     shape = (*reference.spatial, 1, 1)[:3]
     check_dimensions(header, shape)
     fields = header.fields.copy()
     for name in FORM_FIELDS:
         fields[name] = reference.fields[name]
-    fields["pixdim"][:4] = reference.fields["pixdim"][:4]
+    fields["pixdim"][0] = reference.fields["pixdim"][0]
+    fields["pixdim"][1:4] = reference.voxel_sizes
     fields["dim"][1:4] = shape
-    own, theirs = int(fields["xyzt_units"]), int(reference.fields["xyzt_units"])
-    fields["xyzt_units"] = own & ~SPATIAL_UNIT | theirs & SPATIAL_UNIT
+    unit = int(reference.fields["xyzt_units"]) & SPATIAL_UNIT
+    if unit:
+        fields["xyzt_units"] = int(fields["xyzt_units"]) & ~SPATIAL_UNIT | unit
     set_datatype(fields, header, dtype)
     new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
     if aligned is None:
@@ -106,8 +135,11 @@ def placed_header(
         _clear_slices(fields)
     else:
         _turn_acquisition(header, fields, aligned)
+    check_geometry(replace(new, name=reference.name))
+    # The reference may be the input itself.
+    warnings = list(dict.fromkeys(form_warnings(header) + form_warnings(reference)))
     is_same = shape == header.spatial and aligned is not None and _is_identity(aligned)
-    return new, [] if is_same else drop_afni(new)
+    return new, warnings if is_same else warnings + drop_afni(new)
 
 
 def oriented_header(
@@ -132,7 +164,8 @@ def oriented_header(
     set_datatype(fields, header, dtype)
     _turn_acquisition(header, fields, turn)
     new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
-    return new, [] if _is_identity(turn) else drop_afni(new)
+    warnings = form_warnings(header)
+    return new, warnings if _is_identity(turn) else warnings + drop_afni(new)
 
 
 def turn_to(header: NiftiHeader, code: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:

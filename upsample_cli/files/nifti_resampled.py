@@ -50,7 +50,8 @@ def resampled_header(
     if slice_axis <= len(axes) and not axes[slice_axis - 1].is_copy:
         for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
             fields[field] = 0
-    warnings = [*_form_warnings(header), *drop_afni(new)]
+    own = "each is kept and updated on its own"
+    warnings = [*form_warnings(header, own), *drop_afni(new)]
     return new, warnings
 
 
@@ -100,7 +101,8 @@ def set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None
     fields["bitpix"] = dtype.itemsize * 8 * channels
 
 
-def _form_warnings(header: NiftiHeader) -> list[str]:
+def form_warnings(header: NiftiHeader, remark: str = "the sform is believed") -> list[str]:
+    """Say where a header's forms or voxel sizes disagree, and of two forms, what is done then."""
     qcode, scode = header.codes
     if qcode <= 0 and scode <= 0:
         return [f"{header.name}: neither qform nor sform is set; only the voxel size changes"]
@@ -112,10 +114,11 @@ def _form_warnings(header: NiftiHeader) -> list[str]:
         corners = [Grid(header.spatial, form).corners for form in (header.qform, header.sform)]
         apart = np.abs(corners[0] - corners[1]).max()
         smallest = min(header.spacing)
+        unit = f" {header.unit}".rstrip()
         if apart > 1e-2 * smallest:
             return [
-                f"{header.name}: qform and sform disagree by up to {apart:.3g} {header.unit} "
-                f"(codes {qcode} and {scode}); each is kept and updated on its own"
+                f"{header.name}: qform and sform disagree by up to {apart:.3g}{unit} "
+                f"(codes {qcode} and {scode}); {remark}"
             ]
     return []
 

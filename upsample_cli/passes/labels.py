@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.labels import tally
+from upsample_cli.passes.mapped import Planes
 
 Array = NDArray[Any]
 
@@ -47,6 +48,11 @@ class LabelCounts:
 class Watch:
     """Sees the elements of a file before and after the resample; this one looks away."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no more of the input needs to be seen."""
+        return True
+
     def add_input(self, elements: Array) -> None:
         """See the next elements of the input."""
 
@@ -65,6 +71,11 @@ class VanishedLabels(Watch):
         self.element = element
         self.counts = LabelCounts()
         self.found: set[int] = set()
+
+    @property
+    def is_settled(self) -> bool:
+        """No: every label counts."""
+        return False
 
     @property
     def missing(self) -> set[int]:
@@ -90,9 +101,40 @@ class VanishedLabels(Watch):
             more = f" and {len(lost) - LISTED} more" if len(lost) > LISTED else ""
             yield f"label{'s' if len(lost) > 1 else ''} {named}{more} vanished"
 
+    def beyond(self, dtype: np.dtype[Any]) -> list[int]:
+        """Return the labels so far that an integer dtype cannot hold, in order."""
+        limits = np.iinfo(dtype)
+        return [n for n in sorted(self.counts.voxels) if not limits.min <= n <= limits.max]
+
     def _named(self, label: int) -> str:
         count = self.counts.voxels[label]
         return f"{int(label)} ({count} {self.element}{'s' if count > 1 else ''})"
+
+
+class WatchedPlanes:
+    """Planes that a watch sees on their way, also those that are skipped: labels vanish there."""
+
+    def __init__(self, source: Planes, watch: Watch) -> None:
+        self.source = source
+        self.watch = watch
+
+    def read(self, count: int) -> Array:
+        """Return the next planes."""
+        planes = self.source.read(count)
+        self.watch.add_input(planes)
+        return planes
+
+    def read_into(self, planes: Array) -> None:
+        """Fill an array with the next planes."""
+        self.source.read_into(planes)
+        self.watch.add_input(planes)
+
+    def skip(self, count: int) -> None:
+        """Pass over the next planes; look at them while the watch is not settled."""
+        while count and not self.watch.is_settled:
+            self.read(1)
+            count -= 1
+        self.source.skip(count)
 
 
 class HiddenLabels(Watch):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,21 @@ class Grid:
         ends = [(-0.5, n - 0.5) for n in (*self.shape, 1, 1)[:3]]
         indices = np.stack([*(axis.ravel() for axis in np.meshgrid(*ends, indexing="ij"))], axis=-1)
         return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    def distance(self, other: "Grid") -> float:
+        """Return how far corners are from those of another grid, at most, in the affine's unit.
+
+        The order and directions of the other's axes are those that bring its corners nearest.
+        """
+        theirs = other.corners.reshape(2, 2, 2, 3)
+        flips = chain.from_iterable(combinations(range(3), count) for count in range(4))
+        candidates = (
+            np.flip(theirs.transpose(*order, 3), flip).reshape(8, 3)
+            for order, flip in product(permutations(range(3)), flips)
+        )
+        return min(
+            float(np.linalg.norm(corners - self.corners, axis=1).max()) for corners in candidates
+        )
 
     def resampled(self, axes: Sequence[AxisMap]) -> "Grid":
         """Return the grid on which the samples of ``axes`` (x first) lie."""
