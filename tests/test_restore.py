@@ -26,6 +26,7 @@ from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.target import Target
 
 SHAPE = (12, 10, 8)
+RECORD = "x.record.json"
 VOXELS = np.random.default_rng(12).integers(-900, 900, SHAPE, "i2")
 ENCODINGS = [(version, order) for version in (1, 2) for order in "<>"]
 
@@ -104,14 +105,32 @@ def test_a_form_that_is_not_set_keeps_its_bytes_whatever_they_are(tmp_path, resa
     assert (tmp_path / "back.nii").read_bytes()[252:328] == bytes(raw[252:328])
 
 
-@pytest.mark.parametrize("scale", [2, 3, (2, 3, 1), 1.7])
-def test_labels_come_back_as_they_were(tmp_path, processed, scale):
+@pytest.mark.parametrize(
+    ("scale", "mode"), [(2, ""), (3, ""), ((2, 3, 1), ""), (1.7, "nearest-exact")]
+)
+def test_labels_come_back_as_they_were(tmp_path, processed, scale, mode):
     labels = np.random.default_rng(5).integers(0, 6, SHAPE, "u1")
     target = {"scale": scale, "mode": "nearest-exact"}
     _, output = processed(target, labels, intent_code=1002)
-    done = go_back(output, tmp_path / "back.nii")
-    assert "nearest-exact" in done.line
+    done = go_back(output, tmp_path / "back.nii", mode=mode)
+    assert f", {mode or 'label'}, " in done.line
     assert np.array_equal(read_volume(tmp_path / "back.nii").voxels, labels)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 0.5])
+def test_labels_are_not_shifted(tmp_path, processed, scale):
+    """A sphere drawn on the new grid keeps its centroid, but for votes that end in a tie."""
+    shape, centre, radius = (24, 20, 18), (11, 9, 8), 6
+    _, output = processed({"scale": scale}, np.zeros(shape, "i2"), sform_code=0)
+    image = nib.load(output)
+    place = (np.moveaxis(np.indices(image.shape), 0, -1) + 0.5) / scale - 0.5
+    ball = np.sqrt(((place - centre) ** 2).sum(axis=-1)) < radius
+    nib.save(nib.Nifti1Image(ball.astype("i2") * 300, image.affine), tmp_path / "ball.nii")
+    done = go_back(tmp_path / "ball.nii", tmp_path / "back.nii", tmp_path / RECORD)
+    assert ", label, " in done.line
+    held = read_volume(tmp_path / "back.nii").voxels
+    assert np.unique(held).tolist() == [0, 300]
+    np.testing.assert_allclose(np.argwhere(held).mean(axis=0), centre, atol=0.1)
 
 
 def test_values_are_sampled_where_the_original_voxels_are(tmp_path, processed):
@@ -131,18 +150,25 @@ def test_values_are_sampled_where_the_original_voxels_are(tmp_path, processed):
     ("voxels", "fields", "mode"),
     [
         (np.arange(960).reshape(SHAPE).astype("i2"), {}, "linear"),
-        (np.arange(960).reshape(SHAPE).astype("i2"), {"intent_code": 1002}, "nearest-exact"),
-        ((VOXELS > 0).astype("u1"), {"scl_slope": 0.0}, "nearest-exact"),
-        ((VOXELS > 0).astype("i4") * 2035, {"scl_slope": 1.0, "scl_inter": 0.0}, "nearest-exact"),
+        (np.arange(960).reshape(SHAPE).astype("i2"), {"intent_code": 1002}, "label"),
+        (np.arange(960).reshape(SHAPE).astype("f4"), {"intent_code": 1002}, "nearest-exact"),
+        ((VOXELS > 0).astype("u1"), {"scl_slope": 0.0}, "label"),
+        ((VOXELS > 0).astype("i4") * 2035, {"scl_slope": 1.0, "scl_inter": 0.0}, "label"),
         ((VOXELS > 0).astype("u1"), {"scl_slope": 0.5}, "linear"),
-        ((VOXELS > 0).astype("f4"), {"scl_slope": 0.0}, "linear"),
+        ((VOXELS > 0).astype("f4"), {"scl_slope": 0.0}, "nearest-exact"),
+        ((VOXELS > 0).astype("f8") * 2035, {"scl_slope": 0.0}, "nearest-exact"),
+        ((VOXELS > 0).astype("f4") / 2, {"scl_slope": 0.0}, "linear"),
+        (np.where(VOXELS > 0, np.nan, 1).astype("f4"), {"scl_slope": 0.0}, "linear"),
+        (np.abs(VOXELS) % 250, {"scl_slope": 0.0}, "linear"),
         ((np.arange(960) % 200).reshape(SHAPE).astype("u1"), {"scl_slope": 0.0}, "linear"),
     ],
 )
 def test_the_mode_follows_from_what_is_held(tmp_path, processed, voxels, fields, mode):
-    _, output = processed({"scale": 2, "mode": "nearest-exact"}, voxels, **fields)
+    made = "linear" if mode == "linear" else "nearest-exact"
+    _, output = processed({"scale": 2, "mode": made}, voxels, **fields)
     done = go_back(output, tmp_path / "back.nii")
     assert f"mode {mode} was chosen" in done.hints[0]
+    assert ("may shift" in done.hints[0]) == (mode == "nearest-exact")
     assert f", {mode}, " in done.line
     done = go_back(output, tmp_path / "other.nii", mode="cubic")
     assert not any("was chosen" in hint for hint in done.hints)

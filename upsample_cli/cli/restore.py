@@ -25,8 +25,8 @@ Mode = Annotated[
         "--mode",
         "-m",
         metavar="MODE",
-        help="As in resample. Default: nearest-exact for labels (by intent, or whole numbers of "
-        "few distinct values), linear for the rest.",
+        help="As in resample. Default: label for labels (by intent, or few whole numbers in "
+        "patches; nearest-exact if stored as floats), linear for the rest.",
         show_default=False,
     ),
 ]
