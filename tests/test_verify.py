@@ -124,9 +124,7 @@ def test_what_a_header_says_differently(compare, fields, failed):
 def test_time_units_count_where_there_is_time(tmp_path, units, failed):
     series = np.stack([VOXELS, VOXELS], axis=-1)
     fields = [AGREEING, AGREEING | {"xyzt_units": units}]
-    paths = [
-        write_volume(tmp_path / f"{n}.nii", series, **given) for n, given in enumerate(fields)
-    ]
+    paths = [write_volume(tmp_path / f"{n}.nii", series, **given) for n, given in enumerate(fields)]
     assert verify(*map(str, paths), Criteria(), no_progress).failed == failed
 
 

@@ -109,16 +109,15 @@ def _corner_rows(a: "VolumeHeader", b: "VolumeHeader", tolerance: float) -> list
     field = float(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
     cornerwise = apart.diagonal()
     sides = [_lengths(np.multiply(of.spatial, of.spacing), of) for of in (a, b)]
+    first, last = ([_point(each[index]) for each in corners] for index in (0, -1))
     rows = [
         ("field of view", sides, field),
-        *(
-            (name, [_point(each[index]) for each in corners], float(cornerwise[index]))
-            for name, index in (("first corner", 0), ("last corner", -1))
-        ),
-        ("all corners", ("", ""), float(cornerwise.max())),
+        ("first corner", first, float(cornerwise[0])),
+        ("last corner", last, float(cornerwise[-1])),
+        ("all corners", ["", ""], float(cornerwise.max())),
     ]
     return [
-        Row(name, *shown, distance <= tolerance, True, *_apart(distance, a))
+        Row(name, shown[0], shown[1], distance <= tolerance, True, *_apart(distance, a))
         for name, shown, distance in rows
     ]
 
