@@ -438,7 +438,8 @@ def test_the_inverse_of_a_map():
     ("words", "code", "named"),
     [
         ("restore x.nii back.nii --record none.json", 1, "none.json: does not exist"),
-        ("restore in.nii back.nii", 1, "in.nii.record.json: does not exist"),
+        ("restore in.nii back.nii", 1, "in.nii.record.json: does not exist; name it with --record"),
+        ("restore in.npy back.nii", 2, "in.npy: is no NIfTI volume; convert it to .nii.gz"),
         ("restore in.nii back.nii --record x.nii.record.json", 2, "in.nii: its shape is"),
         ("restore in.nii back.nii --record x.nii", 1, "x.nii: is not JSON; name the .record.json"),
         (
@@ -454,7 +455,7 @@ def test_the_inverse_of_a_map():
         (
             "resample x.nii out.nii --like in.nii --record",
             2,
-            "axis by axis; drop it, and go back with --like x.nii",
+            "axis by axis; drop it, and go back with --like INPUT",
         ),
         ("resample in.npy out.npy -x 2 --record", 2, "--record: is for NIfTI volumes"),
     ],

@@ -55,7 +55,7 @@ def record_of(job: "Job", source_name: str) -> bytes:
     source, method, target = job.source, job.method, job.request.target
     if not isinstance(target, Target):
         problem = f"does not go with --{target.kind}, which has no way back axis by axis"
-        raise RequestError("--record", problem, f"drop it, and go back with --like {source.name}")
+        raise RequestError("--record", problem, "drop it, and go back with --like INPUT")
     if source.kind != "volume" or source.header.format != "NIfTI":
         raise RequestError("--record", "is for NIfTI volumes", "drop it")
     assert job.header is not None

@@ -2,11 +2,12 @@
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from upsample_cli.errors import RequestError
+from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
 from upsample_cli.job import Request
 from upsample_cli.output import Progress, Summary
@@ -52,10 +53,10 @@ def restore(
     """
     if processed == "-":
         raise RequestError("-", "standard input can be read only once", "name a file")
-    record = read_record(record_file or record_name(processed))
     with closing(open_source(processed, request.image)) as source:
         if source.kind != "volume" or source.header.format != "NIfTI":
             raise RequestError(processed, "is no NIfTI volume", "convert it to .nii.gz")
+        record = read_record(record_file or _own_record(processed))
         maps = record.way_back(source.header)
         hints = []
         if not request.mode:
@@ -65,6 +66,13 @@ def restore(
     request = replace(request, target=Target("record", (), maps), geometry=record.geometry)
     done = resample(request, processed, output, progress)
     return replace(done, hints=[*hints, *done.hints])
+
+
+def _own_record(processed: str) -> str:
+    name = record_name(processed)
+    if not Path(name).exists():
+        raise FileError(name, "does not exist", "name it with --record")
+    return name
 
 
 def mode_for(source: "VolumeSource") -> str:
