@@ -1,8 +1,8 @@
 """Back to the grid that a record was made on."""
 
+import os
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +70,7 @@ def restore(
 
 def _own_record(processed: str) -> str:
     name = record_name(processed)
-    if not Path(name).exists():
+    if not os.path.exists(name):
         raise FileError(name, "does not exist", "name it with --record")
     return name
 
