@@ -29,7 +29,7 @@ ALLOWED = {
         *{"advice", "errors", "files", "inverse", "output", "passes", "resources", "sampling"},
     },
     "record": {"errors", "files", "job", "sampling"},
-    "restore": {"errors", "files", "job", "pipeline", "output", "record", "sampling"},
+    "restore": {"errors", "files", "job", "pipeline", "output", "passes", "record", "sampling"},
     "report": {"inverse", "job", "mapped", "passes", "sampling", "text"},
     "verify": {"errors", "files", "report", "resources", "sampling", "text", "verify"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},

@@ -26,6 +26,7 @@ from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.target import Target
 
 SHAPE = (12, 10, 8)
+RECORD = "x.nii.record.json"
 VOXELS = np.random.default_rng(12).integers(-900, 900, SHAPE, "i2")
 ENCODINGS = [(version, order) for version in (1, 2) for order in "<>"]
 
@@ -104,14 +105,32 @@ def test_a_form_that_is_not_set_keeps_its_bytes_whatever_they_are(tmp_path, resa
     assert (tmp_path / "back.nii").read_bytes()[252:328] == bytes(raw[252:328])
 
 
-@pytest.mark.parametrize("scale", [2, 3, (2, 3, 1), 1.7])
-def test_labels_come_back_as_they_were(tmp_path, processed, scale):
+@pytest.mark.parametrize(
+    ("scale", "mode"), [(2, ""), (3, ""), ((2, 3, 1), ""), (1.7, "nearest-exact")]
+)
+def test_labels_come_back_as_they_were(tmp_path, processed, scale, mode):
     labels = np.random.default_rng(5).integers(0, 6, SHAPE, "u1")
     target = {"scale": scale, "mode": "nearest-exact"}
     _, output = processed(target, labels, intent_code=1002)
-    done = go_back(output, tmp_path / "back.nii")
-    assert "nearest-exact" in done.line
+    done = go_back(output, tmp_path / "back.nii", mode=mode)
+    assert f", {mode or 'label'}, " in done.line
     assert np.array_equal(read_volume(tmp_path / "back.nii").voxels, labels)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 0.5])
+def test_labels_are_not_shifted(tmp_path, processed, scale):
+    """A sphere drawn on the new grid keeps its centroid, but for votes that end in a tie."""
+    shape, centre, radius = (24, 20, 18), (11, 9, 8), 6
+    _, output = processed({"scale": scale}, np.zeros(shape, "i2"), sform_code=0)
+    image = nib.load(output)
+    place = (np.moveaxis(np.indices(image.shape), 0, -1) + 0.5) / scale - 0.5
+    ball = np.sqrt(((place - centre) ** 2).sum(axis=-1)) < radius
+    nib.save(nib.Nifti1Image(ball.astype("i2") * 300, image.affine), tmp_path / "ball.nii")
+    done = go_back(tmp_path / "ball.nii", tmp_path / "back.nii", tmp_path / RECORD)
+    assert ", label, " in done.line
+    held = read_volume(tmp_path / "back.nii").voxels
+    assert np.unique(held).tolist() == [0, 300]
+    np.testing.assert_allclose(np.argwhere(held).mean(axis=0), centre, atol=0.1)
 
 
 def test_values_are_sampled_where_the_original_voxels_are(tmp_path, processed):
@@ -131,18 +150,25 @@ def test_values_are_sampled_where_the_original_voxels_are(tmp_path, processed):
     ("voxels", "fields", "mode"),
     [
         (np.arange(960).reshape(SHAPE).astype("i2"), {}, "linear"),
-        (np.arange(960).reshape(SHAPE).astype("i2"), {"intent_code": 1002}, "nearest-exact"),
-        ((VOXELS > 0).astype("u1"), {"scl_slope": 0.0}, "nearest-exact"),
-        ((VOXELS > 0).astype("i4") * 2035, {"scl_slope": 1.0, "scl_inter": 0.0}, "nearest-exact"),
+        (np.arange(960).reshape(SHAPE).astype("i2"), {"intent_code": 1002}, "label"),
+        (np.arange(960).reshape(SHAPE).astype("f4"), {"intent_code": 1002}, "nearest-exact"),
+        ((VOXELS > 0).astype("u1"), {"scl_slope": 0.0}, "label"),
+        ((VOXELS > 0).astype("i4") * 2035, {"scl_slope": 1.0, "scl_inter": 0.0}, "label"),
         ((VOXELS > 0).astype("u1"), {"scl_slope": 0.5}, "linear"),
-        ((VOXELS > 0).astype("f4"), {"scl_slope": 0.0}, "linear"),
+        ((VOXELS > 0).astype("f4"), {"scl_slope": 0.0}, "nearest-exact"),
+        ((VOXELS > 0).astype("f8") * 2035, {"scl_slope": 0.0}, "nearest-exact"),
+        ((VOXELS > 0).astype("f4") / 2, {"scl_slope": 0.0}, "linear"),
+        (np.where(VOXELS > 0, np.nan, 1).astype("f4"), {"scl_slope": 0.0}, "linear"),
+        (np.abs(VOXELS) % 250, {"scl_slope": 0.0}, "linear"),
         ((np.arange(960) % 200).reshape(SHAPE).astype("u1"), {"scl_slope": 0.0}, "linear"),
     ],
 )
 def test_the_mode_follows_from_what_is_held(tmp_path, processed, voxels, fields, mode):
-    _, output = processed({"scale": 2, "mode": "nearest-exact"}, voxels, **fields)
+    made = "linear" if mode == "linear" else "nearest-exact"
+    _, output = processed({"scale": 2, "mode": made}, voxels, **fields)
     done = go_back(output, tmp_path / "back.nii")
     assert f"mode {mode} was chosen" in done.hints[0]
+    assert ("may shift" in done.hints[0]) == (mode == "nearest-exact")
     assert f", {mode}, " in done.line
     done = go_back(output, tmp_path / "other.nii", mode="cubic")
     assert not any("was chosen" in hint for hint in done.hints)
@@ -156,21 +182,21 @@ def test_what_a_tool_saved_in_its_own_way_comes_back(tmp_path, processed, versio
     made = nib.Nifti1Image((image.get_fdata() > 0).astype("u1"), image.affine)
     made.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"segmented"))
     nib.save(made, tmp_path / "seg.nii.gz")
-    go_back(tmp_path / "seg.nii.gz", tmp_path / "back.nii", tmp_path / "x.record.json")
+    go_back(tmp_path / "seg.nii.gz", tmp_path / "back.nii", tmp_path / RECORD)
     before, after = read_volume(source), read_volume(tmp_path / "back.nii")
     assert (after.version, after.order) == (version, order)
     assert geometry(tmp_path / "back.nii") == geometry(source)
     assert after.extensions[4:28] == extension(6, b"segmented", order)[:24]
     assert np.unique(after.voxels).tolist() == [0, 1]
     assert after.fields["datatype"] == 2
-    assert after.fields["xyzt_units"] == 0
+    assert after.fields["xyzt_units"] == 2
     assert before.voxels.shape == after.voxels.shape
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".hdr"])
 def test_every_container(tmp_path, processed, suffix):
     source, output = processed({"scale": 2}, suffix=suffix)
-    assert (tmp_path / "x.record.json").exists()
+    assert (tmp_path / f"x{suffix}.record.json").exists()
     go_back(output, tmp_path / f"back{suffix}")
     assert geometry(tmp_path / f"back{suffix}") == geometry(source)
 
@@ -185,7 +211,7 @@ def test_more_and_fewer_dimensions(tmp_path, processed):
     mask = read_volume(output).voxels[..., 0] > 0
     image = nib.Nifti1Image(mask.astype("u1"), nib.load(output).affine)
     nib.save(image, tmp_path / "mask.nii")
-    go_back(tmp_path / "mask.nii", tmp_path / "mask_back.nii", tmp_path / "x.record.json")
+    go_back(tmp_path / "mask.nii", tmp_path / "mask_back.nii", tmp_path / RECORD)
     assert read_volume(tmp_path / "mask_back.nii").voxels.shape == SHAPE
 
 
@@ -198,13 +224,13 @@ def test_a_plane_comes_back(tmp_path, processed, shape):
         image = nib.load(output)
         thick = nib.Nifti1Image(np.ones((24, 20, 1), "f4"), image.affine)
         nib.save(thick, tmp_path / "thick.nii")
-        go_back(tmp_path / "thick.nii", tmp_path / "flat.nii", tmp_path / "x.record.json")
+        go_back(tmp_path / "thick.nii", tmp_path / "flat.nii", tmp_path / RECORD)
         assert read_volume(tmp_path / "flat.nii").voxels.shape == (12, 10, 1)
 
 
 def test_a_record_says_where_it_came_from(tmp_path, processed):
     source, _ = processed({"scale": 2, "mode": "cubic"})
-    text = (tmp_path / "x.record.json").read_text()
+    text = (tmp_path / RECORD).read_text()
     facts = json.loads(text)
     assert text == json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     header = source.read_bytes()[:348]
@@ -219,34 +245,51 @@ def test_a_record_says_where_it_came_from(tmp_path, processed):
     assert "nan" not in text.lower()
 
 
+def test_the_checksum_is_of_the_header_as_it_was(tmp_path, processed):
+    source, _ = processed({"scale": 2}, vox_offset=0)
+    facts = json.loads((tmp_path / RECORD).read_text())
+    checksum = hashlib.sha256(source.read_bytes()[:348]).hexdigest()
+    assert facts["source"]["header_sha256"] == checksum
+
+
+@pytest.mark.parametrize(("units", "expected"), [(0, 2), (16, 2 | 16), (3 | 8, 3 | 8)])
+def test_a_unit_that_was_lost_comes_back(tmp_path, processed, units, expected):
+    _, output = processed({"scale": 2})
+    image = nib.load(output)
+    image.header["xyzt_units"] = units
+    nib.save(image, tmp_path / "p.nii")
+    go_back(tmp_path / "p.nii", tmp_path / "back.nii", tmp_path / RECORD)
+    assert read_volume(tmp_path / "back.nii").fields["xyzt_units"] == expected
+
+
 def test_a_record_is_the_same_on_every_run(tmp_path, processed, resample):
     source, _ = processed({"scale": 2}, scl_slope=np.nan)
     resample(source, tmp_path / "y.nii", scale=2, record=True)
-    first, second = ((tmp_path / f"{n}.record.json").read_bytes() for n in "xy")
+    first, second = ((tmp_path / f"{n}.nii.record.json").read_bytes() for n in "xy")
     assert first == second
 
 
 def test_output_and_record_appear_together_or_not_at_all(tmp_path, resample, holds_only):
     source = write_volume(tmp_path / "in.nii", VOXELS)
-    (tmp_path / "out.record.json").write_text("theirs")
-    with pytest.raises(RequestError, match=r"out\.record\.json: exists"):
+    (tmp_path / "out.nii.record.json").write_text("theirs")
+    with pytest.raises(RequestError, match=r"out\.nii\.record\.json: exists"):
         resample(source, tmp_path / "out.nii", scale=2, record=True)
-    holds_only("in.nii", "out.record.json")
+    holds_only("in.nii", "out.nii.record.json")
     resample(source, tmp_path / "out.nii", scale=2, record=True, force=True)
-    assert read_record(str(tmp_path / "out.record.json")).shape == (24, 20, 16)
+    assert read_record(str(tmp_path / "out.nii.record.json")).shape == (24, 20, 16)
     source.write_bytes(source.read_bytes()[:-9])
     with pytest.raises(FileError):
         resample(source, tmp_path / "next.nii", scale=2, record=True)
-    holds_only("in.nii", "out.nii", "out.record.json")
+    holds_only("in.nii", "out.nii", "out.nii.record.json")
 
 
 @pytest.mark.parametrize(
     ("name", "record"),
     [
-        ("a.nii", "a.record.json"),
-        ("b/a.v1.nii.gz", "b/a.v1.record.json"),
-        ("A.HDR", "A.record.json"),
-        ("a.img.gz", "a.record.json"),
+        ("a.nii", "a.nii.record.json"),
+        ("b/a.v1.nii.gz", "b/a.v1.nii.gz.record.json"),
+        ("A.HDR", "A.HDR.record.json"),
+        ("a.img.gz", "a.hdr.gz.record.json"),
         ("plain", "plain.record.json"),
     ],
 )
@@ -271,7 +314,7 @@ def test_a_volume_on_another_grid(tmp_path, processed, change, message):
         affine = affine @ np.array([[-1, 0, 0, 23], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     nib.save(nib.Nifti1Image(np.ones(change.get("shape", image.shape)), affine), tmp_path / "p.nii")
     with pytest.raises(RequestError, match=message):
-        go_back(tmp_path / "p.nii", tmp_path / "back.nii", tmp_path / "x.record.json")
+        go_back(tmp_path / "p.nii", tmp_path / "back.nii", tmp_path / RECORD)
     assert not (tmp_path / "back.nii").exists()
 
 
@@ -280,7 +323,7 @@ def test_without_forms_the_voxel_size_tells_the_grid(tmp_path, processed):
     for size, is_right in ((1.0, True), (1.1, False)):
         image = nib.Nifti1Image(np.ones((24, 20, 16), "u1"), np.diag([size, 1.25, 1.75, 1]))
         nib.save(image, tmp_path / "p.nii")
-        arguments = (tmp_path / "p.nii", tmp_path / f"{size}.nii", tmp_path / "x.record.json")
+        arguments = (tmp_path / "p.nii", tmp_path / f"{size}.nii", tmp_path / RECORD)
         if is_right:
             go_back(*arguments)
         else:
@@ -294,7 +337,7 @@ def test_either_form_tells_the_grid(tmp_path, processed):
     for affine in (image.get_qform(), image.get_sform()):
         nib.save(nib.Nifti1Image(np.ones(image.shape, "u1"), affine), tmp_path / "p.nii")
         back = tmp_path / "back.nii"
-        go_back(tmp_path / "p.nii", back, tmp_path / "x.record.json", force=True)
+        go_back(tmp_path / "p.nii", back, tmp_path / RECORD, force=True)
         assert read_volume(back).voxels.shape == SHAPE
 
 
@@ -350,6 +393,8 @@ HOSTILE = {
     "size true": put("axes", 0, "size_out", to=True),
     "size 0": put("axes", 0, "size_in", to=0),
     "size huge": put("axes", 0, "size_out", to=10**30),
+    "no unit": altered(lambda facts: facts["geometry"].pop("unit")),
+    "another unit": put("geometry", "unit", to=8),
     "size of another": put("axes", 0, "size_in", to=13),
     "size as float": put("axes", 0, "size_in", to=12.0),
     "no geometry": altered(lambda facts: facts.pop("geometry")),
@@ -369,10 +414,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_record_is_one_clear_line(tmp_path, processed, name):
     _, output = processed({"scale": 2})
-    record = tmp_path / "x.record.json"
+    record = tmp_path / RECORD
     text = HOSTILE[name](record.read_text())
     record.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(FileError, match=r"x\.record\.json: ") as raised:
+    with pytest.raises(FileError, match=r"x\.nii\.record\.json: ") as raised:
         go_back(output, tmp_path / "back.nii")
     assert len(str(raised.value)) < 400
     assert "\n" not in str(raised.value)
@@ -393,15 +438,25 @@ def test_the_inverse_of_a_map():
     ("words", "code", "named"),
     [
         ("restore x.nii back.nii --record none.json", 1, "none.json: does not exist"),
-        ("restore in.nii back.nii", 1, "in.record.json: does not exist"),
-        ("restore in.nii back.nii --record x.record.json", 2, "in.nii: its shape is"),
-        ("restore in.nii back.nii --record x.nii", 1, "x.nii: is no usable record"),
-        ("restore in.npy back.npy --record x.record.json", 2, "in.npy: is no NIfTI volume"),
-        ("restore - back.nii --record x.record.json", 2, "-: standard input"),
-        ("restore x.nii x.record.json", 2, "x.record.json: "),
+        ("restore in.nii back.nii", 1, "in.nii.record.json: does not exist; name it with --record"),
+        ("restore in.npy back.nii", 2, "in.npy: is no NIfTI volume; convert it to .nii.gz"),
+        ("restore in.nii back.nii --record x.nii.record.json", 2, "in.nii: its shape is"),
+        ("restore in.nii back.nii --record x.nii", 1, "x.nii: is not JSON; name the .record.json"),
+        (
+            "restore in.npy back.npy --record x.nii.record.json",
+            2,
+            "in.npy: is no NIfTI volume; convert it to .nii.gz",
+        ),
+        ("restore - back.nii --record x.nii.record.json", 2, "-: standard input"),
+        ("restore x.nii x.nii.record.json", 2, "x.nii.record.json: "),
         ("restore x.nii x.nii", 2, "x.nii: is the input itself"),
         ("restore x.nii back.png", 2, "back.png: "),
         ("resample in.nii - -x 2 --record", 2, "--record: standard output"),
+        (
+            "resample x.nii out.nii --like in.nii --record",
+            2,
+            "axis by axis; drop it, and go back with --like INPUT",
+        ),
         ("resample in.npy out.npy -x 2 --record", 2, "--record: is for NIfTI volumes"),
     ],
 )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import suffix_of
-from upsample_cli.files.nifti_geometry import Geometry, parts
+from upsample_cli.files.nifti_geometry import SPATIAL_UNIT, Geometry, parts
+from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import open_input
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import Grid, corner_tolerance, resampled_affine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SUFFIX = ".record.json"
 FORMAT = "upsample-cli record 1"
 LARGEST_FILE = 2**20
+REMEDY = f"name the {SUFFIX} that resample --record wrote"
 ORDERS = {"little": "<", "big": ">"}
 HEADER_SIZES = {1: 348, 2: 540}
 SIZE_TOLERANCE = 1e-4
@@ -33,13 +35,13 @@ Facts = dict[str, Any]
 
 
 def record_name(name: str) -> str:
-    """Return the name of the record that belongs to a volume.
+    """Return the name of the record that belongs to a volume, of a pair to its header.
 
     >>> record_name("scans/t1_x2.nii.gz")
-    'scans/t1_x2.record.json'
+    'scans/t1_x2.nii.gz.record.json'
     """
-    suffix = suffix_of(name)
-    return name[: len(name) - len(suffix)] + SUFFIX
+    pair = pair_names(name)
+    return (pair[0] if pair else name) + SUFFIX
 
 
 def record_of(job: "Job", source_name: str) -> bytes:
@@ -53,7 +55,7 @@ def record_of(job: "Job", source_name: str) -> bytes:
     source, method, target = job.source, job.method, job.request.target
     if not isinstance(target, Target):
         problem = f"does not go with --{target.kind}, which has no way back axis by axis"
-        raise RequestError("--record", problem, "drop it")
+        raise RequestError("--record", problem, "drop it, and go back with --like INPUT")
     if source.kind != "volume" or source.header.format != "NIfTI":
         raise RequestError("--record", "is for NIfTI volumes", "drop it")
     assert job.header is not None
@@ -69,6 +71,7 @@ def record_of(job: "Job", source_name: str) -> bytes:
             "nifti": next(n for n, size in HEADER_SIZES.items() if size == geometry.header_size),
             "byte_order": next(name for name, order in ORDERS.items() if order == geometry.order),
             "fields": {name: value.hex() for name, value in geometry.fields.items()},
+            "unit": geometry.unit,
         },
         "axes": [
             {name: getattr(axis, name) for name in ("size_in", "size_out", "start", "step")}
@@ -198,19 +201,25 @@ def read_record(name: str) -> Record:
     try:
         if len(text) > LARGEST_FILE:
             raise ValueError("is too large")
-        facts = json.loads(text, parse_constant=_no_number)
+        facts = _parsed(text, name)
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise ValueError(f"does not say that it is an {FORMAT}")
         geometry = _geometry(_entry(facts, "geometry", dict), len(_entry(facts, "axes", list)))
         axes = tuple(_axis(entry) for entry in facts["axes"])
-    except (ValueError, RecursionError) as error:
-        raise FileError(
-            name, f"is no usable record ({error})", "use the file that resample --record wrote"
-        ) from error
+    except ValueError as error:
+        raise FileError(name, f"is no usable record ({error})", REMEDY) from error
     header = geometry.as_header(name)
     if header.spatial != tuple(axis.size_in for axis in axes):
-        raise FileError(name, "is no usable record (its axes contradict its geometry)")
+        problem = "is no usable record (its axes contradict its geometry)"
+        raise FileError(name, problem, REMEDY)
     return Record(name, geometry, axes)
+
+
+def _parsed(text: bytes, name: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise FileError(name, "is not JSON", REMEDY) from error
 
 
 def _no_number(word: str) -> float:
@@ -235,10 +244,14 @@ def _geometry(facts: Facts, dimensions: int) -> Geometry:
     texts = _entry(facts, "fields", dict)
     fields = {}
     for field, part in parts(HEADER_SIZES[version], dimensions).items():
-        fields[field] = bytes.fromhex(_entry(texts, field, str))
-        if len(fields[field]) != part.stop - part.start:
-            raise ValueError(f"{field} has a wrong length")
-    return Geometry(HEADER_SIZES[version], ORDERS[order], dimensions, fields)
+        text, length = _entry(texts, field, str), part.stop - part.start
+        if not re.fullmatch(f"[0-9a-f]{{{2 * length}}}", text):
+            raise ValueError(f"{field} is not {length} bytes in hex")
+        fields[field] = bytes.fromhex(text)
+    unit = _entry(facts, "unit", int)
+    if not 0 <= unit <= SPATIAL_UNIT:
+        raise ValueError("its unit is unknown")
+    return Geometry(HEADER_SIZES[version], ORDERS[order], dimensions, fields, unit)
 
 
 def _axis(facts: Any) -> AxisMap:

@@ -217,7 +217,7 @@ Record = Annotated[
     bool,
     typer.Option(
         "--record",
-        help="Also write OUTPUT's name with .record.json: what restore needs to go back.",
+        help="Also write OUTPUT.record.json: what restore needs to go back.",
         rich_help_panel=FILES,
     ),
 ]

@@ -15,7 +15,7 @@ RecordFile = Annotated[
     typer.Option(
         "--record",
         metavar="FILE",
-        help="The record that resample --record wrote; by default PROCESSED's own.",
+        help="The record that resample --record wrote; by default PROCESSED.record.json.",
         show_default=False,
     ),
 ]
@@ -25,8 +25,8 @@ Mode = Annotated[
         "--mode",
         "-m",
         metavar="MODE",
-        help="As in resample. Default: nearest-exact for labels (by intent, or whole numbers of "
-        "few distinct values), linear for the rest.",
+        help="As in resample. Default: label for labels (by intent, or few whole numbers in "
+        "patches; nearest-exact if stored as floats), linear for the rest.",
         show_default=False,
     ),
 ]
@@ -49,7 +49,7 @@ def restore(
 
     Resample with --record, process (segment, say), then restore: the output has the original's
     shape and, byte for byte, its voxel sizes and both forms. The rest of the header, and what
-    the voxels hold, is PROCESSED's.
+    the voxels hold, is PROCESSED's; a unit that it does not say is the original's.
 
     First: upsample-cli resample sample_data/brain.nii.gz x2.nii.gz --scale 2 --record
 

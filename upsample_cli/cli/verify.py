@@ -53,10 +53,11 @@ def verify(
     Exit code 0 if they agree, 1 if not (or a file cannot be read), 2 for a wrong request.
     A resampled volume agrees with its source: shape and voxel size count only with --same-grid.
     Field of view and corners mean outer edges of voxels, corner by corner in the world. Dtypes
-    agree if one holds every value of the other, units if they are the same or one is not said.
-    Slope and intercept count where the dtype is the same; the intent is only shown. Values: B is
-    sampled linearly (labels: nearest) at A's voxels; differences are only shown without --values.
-    --quiet leaves just the exit code.
+    agree if both are real, both complex, or the same colours; units if they are the same or one is
+    not said (of 4-D volumes also s, ms and µs; below 4-D no time unit counts). Slope and intercept
+    count where the dtype is the same; the intent is only shown. Values: B is sampled linearly
+    (labels: nearest) at A's voxels; differences are only shown without --values. --quiet leaves
+    just the exit code.
 
     Example: upsample-cli verify sample_data/brain.nii.gz sample_data/labels.nii.gz --same-grid
     """

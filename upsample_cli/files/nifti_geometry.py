@@ -19,6 +19,9 @@ FORM_FIELDS = (
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
 
+SPATIAL_UNIT = 7
+"""The bits of xyzt_units that say the unit of the voxel sizes."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -34,12 +37,15 @@ class Geometry:
         How many spatial axes there are.
     fields
         Raw bytes by name: dim[1..dimensions], pixdim[0..3], and both forms whole.
+    unit
+        The code of the voxel sizes' unit.
     """
 
     header_size: int
     order: str
     dimensions: int
     fields: dict[str, bytes]
+    unit: int
 
     @classmethod
     def of(cls, header: NiftiHeader) -> "Geometry":
@@ -47,7 +53,8 @@ class Geometry:
         size, dimensions = header.fields.template_dtype.itemsize, len(header.spatial)
         raw = bytes(header.fields.binaryblock)
         fields = {name: raw[part] for name, part in parts(size, dimensions).items()}
-        return cls(size, header.fields.endianness, dimensions, fields)
+        unit = int(header.fields["xyzt_units"]) & SPATIAL_UNIT
+        return cls(size, header.fields.endianness, dimensions, fields, unit)
 
     def as_header(self, name: str) -> NiftiHeader:
         """Return a header that has this geometry and is otherwise empty.
@@ -66,6 +73,8 @@ class Geometry:
     def put_into(self, header: NiftiHeader) -> NiftiHeader:
         """Return a header with this geometry, version and byte order; the rest is ``header``'s.
 
+        So is the unit, if it says one.
+
         Raises
         ------
         RequestError
@@ -76,7 +85,10 @@ class Geometry:
             extensions = _in_order(extensions, fields.endianness, self.order)
         if (fields.template_dtype.itemsize, fields.endianness) != (self.header_size, self.order):
             fields = self._converted(header)
-        return NiftiHeader(self._put(fields), extensions, header.is_pair, header.name)
+        fields = self._put(fields)
+        if not int(fields["xyzt_units"]) & SPATIAL_UNIT:
+            fields["xyzt_units"] |= self.unit
+        return NiftiHeader(fields, extensions, header.is_pair, header.name)
 
     def _put(self, fields: Any) -> Any:
         # On bytes, because a float that is no number would not survive an assignment.

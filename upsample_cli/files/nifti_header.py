@@ -199,8 +199,13 @@ class NiftiHeader:
 
     @property
     def voxel_offset(self) -> int:
-        """The byte in its file at which the voxels begin."""
-        return int(self.fields["vox_offset"])
+        """The byte in its file at which the voxels begin; 0 says as early as possible."""
+        return int(self.fields["vox_offset"]) or self.least_offset
+
+    @property
+    def least_offset(self) -> int:
+        """The first byte that may hold voxels."""
+        return 0 if self.is_pair else int(self.fields.template_dtype.itemsize) + 4
 
     @property
     def disk_dtype(self) -> np.dtype[Any]:
@@ -321,11 +326,8 @@ def _check_layout(header: NiftiHeader) -> None:
         raise FileError(
             header.name, f"it holds {what}", "convert it to float64, complex128 or an integer type"
         )
-    least = 0 if header.is_pair else header.fields.template_dtype.itemsize + 4
-    offset = float(header.fields["vox_offset"])
-    if offset == 0:
-        header.fields["vox_offset"] = offset = least
-    if not least <= offset <= LARGEST_EXTENSIONS:
+    least, offset = header.least_offset, float(header.fields["vox_offset"])
+    if offset != 0 and not least <= offset <= LARGEST_EXTENSIONS:
         raise FileError(
             header.name,
             f"its header puts the voxels at byte {offset:g}",

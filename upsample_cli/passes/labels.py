@@ -22,14 +22,17 @@ EVIDENCE = 2**18
 
 
 class LabelCounts:
-    """How many voxels each label has, and in how many runs along the fastest axis."""
+    """How many voxels each label has, and in how many runs along the fastest axis.
+
+    Labels, as against what a scan measures, are few values in long runs.
+    """
 
     def __init__(self) -> None:
         self.voxels: dict[int, int] = {}
         self.runs: dict[int, int] = {}
 
     def add(self, labels: Array) -> None:
-        """Count the elements of an array of integers or booleans."""
+        """Count the elements of an array, by their bits."""
         flat = np.ascontiguousarray(labels).reshape(-1)
         bits = flat.view(f"u{flat.dtype.itemsize}")
         slots = 1024
@@ -43,6 +46,25 @@ class LabelCounts:
                 self.voxels[label] = self.voxels.get(label, 0) + int(count)
                 self.runs[label] = self.runs.get(label, 0) + int(run)
             slots *= 2
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there are too many values, or too short runs, for labels."""
+        rest, runs = self._beside_commonest()
+        return len(self.voxels) > FEW_VALUES or (rest > EVIDENCE and rest < LEAST_RUN * runs)
+
+    @property
+    def are_like_labels(self) -> bool:
+        """Whether there are few values in long runs."""
+        rest, runs = self._beside_commonest()
+        return 0 < len(self.voxels) <= FEW_VALUES and rest >= LEAST_RUN * runs
+
+    def _beside_commonest(self) -> tuple[int, int]:
+        if not self.voxels:
+            return 0, 0
+        commonest = max(self.voxels, key=self.voxels.__getitem__)
+        rest = sum(self.voxels.values()) - self.voxels[commonest]
+        return rest, sum(self.runs.values()) - self.runs[commonest]
 
 
 class Watch:
@@ -146,26 +168,11 @@ class HiddenLabels(Watch):
 
     def add_input(self, elements: Array) -> None:
         """Count values until it is settled that they are no labels."""
-        if not self.is_settled:
+        if not self.counts.is_settled:
             self.counts.add(elements)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether there are too many values, or too short runs, for labels."""
-        rest, runs = self._beside_commonest()
-        return len(self.counts.voxels) > FEW_VALUES or (rest > EVIDENCE and rest < LEAST_RUN * runs)
-
     def warnings(self) -> Iterator[str]:
-        """Yield the warning for few values in long runs, with room for other values between."""
+        """Yield the warning for what is like labels, with room for other values between."""
         values = self.counts.voxels
-        rest, runs = self._beside_commonest()
-        is_like_labels = len(values) <= FEW_VALUES and rest >= LEAST_RUN * runs
-        if values and is_like_labels and max(values) - min(values) > 1:
+        if self.counts.are_like_labels and max(values) - min(values) > 1:
             yield self.warning
-
-    def _beside_commonest(self) -> tuple[int, int]:
-        voxels, runs = self.counts.voxels, self.counts.runs
-        if not voxels:
-            return 0, 0
-        commonest = max(voxels, key=voxels.__getitem__)
-        return sum(voxels.values()) - voxels[commonest], sum(runs.values()) - runs[commonest]

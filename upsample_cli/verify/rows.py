@@ -12,6 +12,9 @@ from upsample_cli.sampling.grid import OF_A_NUMBER, Grid
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeHeader
 
+SECONDS = frozenset({"s", "ms", "µs"})
+"""Time units that convert into each other; the other units of a fourth axis measure no time."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -104,14 +107,18 @@ def _corner_rows(a: "VolumeHeader", b: "VolumeHeader", tolerance: float) -> list
     apart = _distances(corners[0][:, np.newaxis], corners[1])
     # Whatever the axes are called: from each corner to the nearest of the other volume.
     field = float(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
-    cornerwise = float(apart.diagonal().max())
+    cornerwise = apart.diagonal()
     sides = [_lengths(np.multiply(of.spatial, of.spacing), of) for of in (a, b)]
     first, last = ([_point(each[index]) for each in corners] for index in (0, -1))
-    is_near = cornerwise <= tolerance
+    rows = [
+        ("field of view", sides, field),
+        ("first corner", first, float(cornerwise[0])),
+        ("last corner", last, float(cornerwise[-1])),
+        ("all corners", ["", ""], float(cornerwise.max())),
+    ]
     return [
-        Row("field of view", sides[0], sides[1], field <= tolerance, True, *_apart(field, a)),
-        Row("first corner", first[0], first[1], is_near, True, *_apart(cornerwise, a)),
-        Row("last corner", last[0], last[1], is_near, True, *_apart(cornerwise, a)),
+        Row(name, shown[0], shown[1], distance <= tolerance, True, *_apart(distance, a))
+        for name, shown, distance in rows
     ]
 
 
@@ -132,18 +139,22 @@ def _form_row(name: str, a: "VolumeHeader", b: "VolumeHeader", tolerance: float)
 
 
 def _unit_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:
-    """Compare units: compatible are two that are the same, or of which one is not said."""
-    pairs = ((a.unit, b.unit), (a.time_unit, b.time_unit))
-    is_alike = all(one == other or not (one and other) for one, other in pairs)
-    return Row("units", _units(a), _units(b), is_alike)
+    """Compare units: compatible are two that are the same, or of which one is not said.
+
+    Of time, so are two that convert; and it counts only where both volumes have a fourth axis.
+    """
+    is_alike = a.unit == b.unit or not (a.unit and b.unit)
+    times = {a.time_unit, b.time_unit} - {""}
+    have_time = min(len(a.shape), len(b.shape)) > 3
+    is_alike_in_time = not have_time or len(times) < 2 or times <= SECONDS
+    return Row("units", _units(a), _units(b), is_alike and is_alike_in_time)
 
 
 def _dtype_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:
-    """Compare dtypes: compatible are two of which one holds every value of the other."""
-    (one, channels), (other, channels_b) = a.element, b.element
-    fits = np.can_cast(one, other) or np.can_cast(other, one)
+    """Compare dtypes: compatible are two of real numbers, two complex ones, and equal colours."""
+    kinds = [(dtype.kind == "c", channels) for dtype, channels in (a.element, b.element)]
     names = [f"{dtype}" + f"×{n}" * (n > 1) for dtype, n in (a.element, b.element)]
-    return Row("dtype", names[0], names[1], bool(fits and channels == channels_b))
+    return Row("dtype", names[0], names[1], kinds[0] == kinds[1])
 
 
 def _scaling_row(a: "VolumeHeader", b: "VolumeHeader") -> Row:

@@ -116,5 +116,6 @@ def _open(name: str) -> "VolumeSource":
     source = open_source(name, ImageOptions())
     if source.kind != "volume":
         source.close()
-        raise RequestError(name, f"is of kind {source.kind}", "verify compares volumes")
+        problem = f"is of kind {source.kind}, and verify compares volumes"
+        raise RequestError(name, problem, "name a NIfTI or MGH file")
     return source
