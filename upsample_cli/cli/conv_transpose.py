@@ -35,13 +35,14 @@ def conv_transpose(
     Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
     """
     console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.cli.parsing import parse_counts
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.convolve import conv_transpose as convolve_file
     from upsample_cli.inverse.convolve import prepare_convolve
     from upsample_cli.inverse.weights import ConvolveRequest
     from upsample_cli.threads import available_threads
 
-    counts = options.parse_counts
+    counts = parse_counts
     request = ConvolveRequest(
         weight=weight,
         kernel=kernel.value if kernel else None,

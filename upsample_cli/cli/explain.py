@@ -35,13 +35,14 @@ def explain(
     console.set_up(quiet=quiet, debug=debug)
     from contextlib import closing
 
+    from upsample_cli.cli.parsing import parse_target
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request, prepare
     from upsample_cli.report import explain_job
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(
+        target=parse_target(
             scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
         ),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),

@@ -31,12 +31,13 @@ def pool(
     Example: upsample-cli pool sample_data/brain.nii.gz pooled.nii.gz --kernel-size 2
     """
     console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.cli.parsing import parse_counts
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.pool import PoolRequest, prepare_pool
     from upsample_cli.inverse.pool import pool as pool_file
     from upsample_cli.threads import available_threads
 
-    counts = options.parse_counts
+    counts = parse_counts
     request = PoolRequest(
         kernel_size=counts("--kernel-size", kernel_size) or (),
         stride=counts("--stride", stride),

@@ -42,13 +42,14 @@ def resample(
     Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
     """
     console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.cli.parsing import parse_target
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request
     from upsample_cli.pipeline import resample as resample_file
     from upsample_cli.threads import available_threads
 
     request = Request(
-        target=options.parse_target(
+        target=parse_target(
             scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
         ),
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),

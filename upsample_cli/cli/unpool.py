@@ -28,6 +28,7 @@ def unpool(
     (pooled.nii.gz is what the example of pool writes.)
     """
     console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.cli.parsing import parse_counts
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.unpool import UnpoolRequest, prepare_unpool
     from upsample_cli.inverse.unpool import unpool as unpool_file
@@ -35,7 +36,7 @@ def unpool(
 
     request = UnpoolRequest(
         indices=indices,
-        output_size=options.parse_counts("--output-size", output_size),
+        output_size=parse_counts("--output-size", output_size),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         threads=threads or available_threads(),
         compress_level=compress_level,
