@@ -8,8 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from upsample_cli.errors import RequestError
-from upsample_cli.files.atomic import TEMPORARY_SUFFIX, AtomicFile, check_destination
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.atomic import (
+    MOST_WRITERS,
+    TEMPORARY_SUFFIX,
+    AtomicFile,
+    check_destination,
+    remove_all_stale,
+)
 
 WRITER = """
 import os, signal, sys
@@ -141,6 +147,35 @@ def test_a_file_that_a_killed_run_left_is_removed_by_the_next(tmp_path):
         other.kill()
     write(path, b"again", force=True)
     assert names(tmp_path) == ["out.bin"]
+
+
+def test_what_killed_runs_left_in_a_folder_is_removed_at_once(tmp_path):
+    for name in ("a.bin", "b.bin"):
+        abandoned = AtomicFile(tmp_path / name)
+        abandoned.file.close()
+    with written(tmp_path / "c.bin") as output:
+        output.file.write(b"new")
+        remove_all_stale(tmp_path)
+        assert len(names(tmp_path)) == 1, "a file that is being written is not stale"
+    assert names(tmp_path) == ["c.bin"]
+
+
+def test_many_may_write_one_destination_and_the_last_to_end_wins(tmp_path):
+    path = tmp_path / "out.bin"
+    files = [AtomicFile(path, force=True) for _ in range(MOST_WRITERS)]
+    with pytest.raises(FileError, match="16 other runs are writing it"):
+        AtomicFile(path, force=True)
+    for number, file in enumerate(files):
+        file.file.write(bytes([number]))
+        file.commit()
+    assert path.read_bytes() == bytes([MOST_WRITERS - 1])
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_no_folder_is_listed_to_write_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "scandir", None)
+    monkeypatch.setattr(os, "listdir", None)
+    write(tmp_path / "out.bin")
 
 
 def test_temporary_files_of_other_outputs_are_left_alone(tmp_path):

@@ -1,10 +1,11 @@
 """The temporary file that becomes the output: whole or absent, whatever happens."""
 
 import contextlib
+import errno
 import hashlib
 import os
-import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,9 @@ try:
 except ImportError:  # Windows has no flock; there a stale file is left to its owner.
     fcntl = None  # type: ignore[assignment]
 
-TEMPORARY_SUFFIX = ".upsample-tmp"
+PREFIX, TEMPORARY_SUFFIX = ".upsample-", ".upsample-tmp"
+MOST_WRITERS = 16
+"""Runs that may write one destination at once; the last to end says what it holds."""
 
 
 class AtomicFile:
@@ -98,23 +101,36 @@ def check_destination(name: str, *, force: bool) -> None:
 
 def remove_stale(destination: Path) -> None:
     """Remove temporary files of this destination that no running process holds."""
+    for path in _temporaries(destination):
+        _remove_if_stale(path)
+
+
+def remove_all_stale(folder: Path) -> None:
+    """Do the same for every destination in a folder."""
+    for path in folder.glob(f"{PREFIX}*{TEMPORARY_SUFFIX}"):
+        _remove_if_stale(path)
+
+
+def _remove_if_stale(path: Path) -> None:
     if fcntl is None:
         return
-    for path in destination.parent.glob(f"{_prefix(destination)}*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another run may have removed it meanwhile, and a third have taken its name.
+        if _is_still(file, path):
             path.unlink()
 
 
-def _prefix(destination: Path) -> str:
+def _temporaries(destination: Path) -> Iterator[Path]:
+    """Yield the names that are possible, so that no folder of many files has to be listed."""
     # A digest, because the name itself may be as long as the file system allows.
-    return f".upsample-{hashlib.sha256(os.fsencode(destination.name)).hexdigest()[:12]}-"
+    digest = hashlib.sha256(os.fsencode(destination.name)).hexdigest()[:16]
+    for number in range(MOST_WRITERS):
+        yield destination.parent / f"{PREFIX}{digest}-{number}{TEMPORARY_SUFFIX}"
 
 
 def _create_locked(destination: Path) -> tuple[BinaryIO, Path]:
-    while True:
-        name = f"{_prefix(destination)}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-        path = destination.parent / name
+    for path in _temporaries(destination):
         try:
             file = open(path, "x+b")  # noqa: SIM115 - the caller closes it
         except FileExistsError:
@@ -124,9 +140,17 @@ def _create_locked(destination: Path) -> tuple[BinaryIO, Path]:
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         # Between creation and lock another process may have taken it for stale.
-        if path.exists():
+        if _is_still(file, path):
             return file, path
         file.close()
+    raise FileExistsError(errno.EEXIST, f"{MOST_WRITERS} other runs are writing it")
+
+
+def _is_still(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _rename_if_absent(source: Path, destination: Path) -> None:
