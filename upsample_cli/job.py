@@ -11,7 +11,7 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
 from upsample_cli.mapped import Mapped, map_volume
-from upsample_cli.output import named_dtype
+from upsample_cli.output import Contents, named_dtype
 from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.resampler import Resampler
@@ -160,18 +160,17 @@ class Job:
         return "ask for a smaller output"
 
     @property
-    def shape_in(self) -> str:
-        """The input's shape as people write it, x first."""
-        return self._shape(self.resampler.shape_in)
+    def before(self) -> Contents:
+        """What the input holds."""
+        return self._contents(self.resampler.shape_in, self.resampler.dtype_in)
 
     @property
-    def shape_out(self) -> str:
-        """The output's shape, likewise."""
-        return self._shape(self.resampler.shape_out)
+    def after(self) -> Contents:
+        """What the output will hold."""
+        return self._contents(self.resampler.shape_out, self.resampler.dtype_out)
 
-    def _shape(self, spatial: tuple[int, ...]) -> str:
-        extra = self.source.extra_dimensions
-        return "×".join(str(n) for n in (*reversed(spatial), *extra))
+    def _contents(self, spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Contents:
+        return Contents((*reversed(spatial), *self.source.extra_dimensions), dtype.name)
 
     def open_sink(
         self, files: list[BinaryIO], *, is_gzip: bool

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from upsample_cli.files.image_options import ImageOptions
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
-"""From a number of bytes to a context in which it takes the number that was just done."""
+"""From a number of bytes to a context in which it takes the number that was just done.
+
+The context is left before the output gets its name: an error that it raises leaves no output."""
 
 UNCOMPRESSED = (".nii", ".hdr", ".img", ".mgh", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
 COMPRESSED_AT_MOST = 1000
@@ -55,18 +57,56 @@ class Destination:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a finished command has done, in words."""
+class Contents:
+    """What a file holds: its shape, x first, without the channels of a pixel; and its dtype."""
 
-    line: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def shown_shape(self) -> str:
+        """The shape as people write it."""
+        return "×".join(map(str, self.shape))
+
+    def __str__(self) -> str:
+        return f"{self.shown_shape} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished command has done.
+
+    Attributes
+    ----------
+    names
+        The input and the output, as they were given.
+    before, after
+        What they hold.
+    how
+        The mode, in words.
+    seconds
+        What it took.
+    warnings, hints
+        What the user should know.
+    beside
+        The name of a file that was written beside the output.
+    """
+
+    names: tuple[str, str]
+    before: Contents
+    after: Contents
+    how: str
+    seconds: float
     warnings: list[str]
     hints: list[str]
+    beside: str = ""
 
-
-def summary_line(names: tuple[str, str], before: str, after: str, how: str, seconds: float) -> str:
-    """Return the one line that says what became of an input."""
-    source, output = (name if name == "-" else Path(name).name for name in names)
-    return f"{source} {before} → {output} {after}, {how}, {seconds:.1f} s"
+    @property
+    def line(self) -> str:
+        """The one line that says what became of an input."""
+        source, output = (name if name == "-" else Path(name).name for name in self.names)
+        after = f"{self.after} + {Path(self.beside).name}" if self.beside else str(self.after)
+        return f"{source} {self.before} → {output} {after}, {self.how}, {self.seconds:.1f} s"
 
 
 def check_output(input_name: str, output_name: str, *, force: bool) -> None:

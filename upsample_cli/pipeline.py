@@ -26,7 +26,6 @@ from upsample_cli.output import (
     loss_warning,
     open_outputs,
     save_image,
-    summary_line,
 )
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
 from upsample_cli.passes.mapped import MappedResampler
@@ -78,8 +77,12 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
             RUNNERS[job.source.kind](job, output, files[: len(names)], done)
             for file, content in zip(files[len(names) :], record.values(), strict=True):
                 file.write(content)
+    names_given = (input_name, output_name)
     seconds = time.perf_counter() - started
-    return Summary(_line(job, input_name, output_name, seconds), job.warnings, job.hints)
+    how = _how(job)
+    return Summary(
+        names_given, job.before, job.after, how, seconds, job.warnings, job.hints, *record
+    )
 
 
 def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
@@ -91,13 +94,10 @@ def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
     return {record_name(output_name): record_of(job, Path(input_name).name)}
 
 
-def _line(job: Job, input_name: str, output_name: str, seconds: float) -> str:
-    resampler = job.resampler
+def _how(job: Job) -> str:
     was_asked_for = job.request.mode or job.request.labels
     why = " (by its intent)" if job.method.mode.votes and not was_asked_for else ""
-    before = f"{job.shape_in} {resampler.dtype_in.name}"
-    after = f"{job.shape_out} {resampler.dtype_out.name}"
-    return summary_line((input_name, output_name), before, after, f"{job.how}{why}", seconds)
+    return job.how + why
 
 
 def _run_stream(

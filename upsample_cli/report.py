@@ -70,8 +70,8 @@ def explain_job(job: "Job") -> str:
     """Return what a job would do: shapes, sampling, affine and memory, as text."""
     resampler = job.resampler
     lines = [
-        f"input    {job.shape_in} {resampler.dtype_in.name}",
-        f"output   {job.shape_out} {resampler.dtype_out.name}, {readable_bytes(job.output_bytes)}",
+        f"input    {job.before}",
+        f"output   {job.after}, {readable_bytes(job.output_bytes)}",
         f"mode     {'copied' if job.is_copied else job.method.mode.name}"
         + (", align_corners" if job.method.align_corners else "")
         + (", antialias" if job.method.antialias else ""),

@@ -34,7 +34,6 @@ from upsample_cli.output import (
     loss_warning,
     named_dtype,
     open_outputs,
-    summary_line,
 )
 from upsample_cli.passes.arithmetic import store
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
@@ -225,9 +224,7 @@ def conv_transpose(
             write_results(plan, request, output, files, results, done)
         if plan.misfits:
             plan.warnings.append(loss_warning(plan.misfits, plan.dtype))
-    seconds = time.perf_counter() - started
-    line = summary_line((input_name, output_name), plan.before, plan.after, plan.name, seconds)
-    return Summary(line, plan.warnings, plan.hints)
+    return plan.summary((input_name, output_name), time.perf_counter() - started)
 
 
 def _convolved(plan: ConvolvePlan, threads: int) -> Iterator[Array]:

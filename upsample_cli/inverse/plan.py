@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from upsample_cli.files import output_suffix
 from upsample_cli.inverse.stack import Stack
-from upsample_cli.output import Destination, check_image, check_kind, save_image
+from upsample_cli.output import (
+    Contents,
+    Destination,
+    Summary,
+    check_image,
+    check_kind,
+    save_image,
+)
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
@@ -97,24 +104,31 @@ class Plan:
         return 2 * (stack.item_bytes * stack.batch_size + batch_out) + self.scratch_bytes
 
     @property
-    def before(self) -> str:
-        """The input's shape, as people write it, and dtype."""
-        shape = shown_shape(self.stack, self.stack.leading, self.stack.spatial)
-        return f"{shape} {self.stack.dtype.name}"
+    def before(self) -> Contents:
+        """What the input holds."""
+        stack = self.stack
+        return contents(stack, stack.leading, stack.spatial, stack.dtype)
 
     @property
-    def after(self) -> str:
-        """The output's shape and dtype, likewise."""
-        return f"{shown_shape(self.stack, self.leading, self.sizes)} {self.dtype.name}"
+    def after(self) -> Contents:
+        """What the output will hold."""
+        return contents(self.stack, self.leading, self.sizes, self.dtype)
+
+    def summary(self, names: tuple[str, str], seconds: float, beside: str = "") -> Summary:
+        """Return what was done, from which input to which output."""
+        notes = self.warnings, self.hints
+        return Summary(names, self.before, self.after, self.name, seconds, *notes, beside)
 
 
-def shown_shape(stack: Stack, leading: Sequence[int], spatial: Sequence[int]) -> str:
-    """Return a shape as people write it, x first, without the channels of a pixel or a voxel."""
+def contents(
+    stack: Stack, leading: Sequence[int], spatial: Sequence[int], dtype: np.dtype[Any]
+) -> Contents:
+    """Return what a file of a stack's kind holds, of (*leading, *spatial) in PyTorch's order."""
     has_channels = stack.source.kind == "image" or (
         stack.source.kind == "volume" and stack.channels > 1
     )
     extra = leading[:-1] if has_channels else leading
-    return "×".join(str(n) for n in (*extra, *spatial)[::-1])
+    return Contents((*extra, *spatial)[::-1], dtype.name)
 
 
 def destination(

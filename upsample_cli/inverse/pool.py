@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -17,7 +16,6 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import LOSSY
 from upsample_cli.inverse.plan import (
-    Done,
     FileRequest,
     Plan,
     destination,
@@ -33,7 +31,6 @@ from upsample_cli.output import (
     check_room,
     file_names,
     open_outputs,
-    summary_line,
 )
 from upsample_cli.passes.pooling import pool_array
 from upsample_cli.sampling.axis import AxisMap
@@ -175,12 +172,8 @@ def pool(request: PoolRequest, input_name: str, output_name: str, progress: Prog
     with contextlib.closing(prepare_pool(request, input_name)) as plan:
         output = destination(plan, request, output_name, exact=True)
         _check_outputs(plan, output, record_file)
-        with progress(plan.output_bytes) as done:
-            _run(plan, request, output, record_file, done)
-    after = f"{plan.after} + {Path(record_file).name}"
-    seconds = time.perf_counter() - started
-    line = summary_line((input_name, output_name), plan.before, after, plan.name, seconds)
-    return Summary(line, plan.warnings, plan.hints)
+        _run(plan, request, output, record_file, progress)
+    return plan.summary((input_name, output_name), time.perf_counter() - started, record_file)
 
 
 def _check_outputs(plan: PoolPlan, output: Destination, record_file: str) -> None:
@@ -197,7 +190,7 @@ def _check_outputs(plan: PoolPlan, output: Destination, record_file: str) -> Non
 
 
 def _run(
-    plan: PoolPlan, request: PoolRequest, output: Destination, record_file: str, done: Done
+    plan: PoolPlan, request: PoolRequest, output: Destination, record_file: str, progress: Progress
 ) -> None:
     checksum, indices = Checksum(plan.stack), []
 
@@ -210,7 +203,8 @@ def _run(
             yield values
 
     with _open(file_names(output), record_file, force=request.force) as (files, record_stream):
-        write_results(plan, request, output, files, results(), done)
+        with progress(plan.output_bytes) as done:
+            write_results(plan, request, output, files, results(), done)
         whole = np.concatenate(indices).reshape(*plan.leading, *plan.sizes)
         write_record(record_stream, plan.record, whole, checksum.text())
 

@@ -15,8 +15,8 @@ from upsample_cli.files import open_source
 from upsample_cli.inverse.plan import (
     FileRequest,
     Plan,
+    contents,
     destination,
-    shown_shape,
     write_results,
 )
 from upsample_cli.inverse.record import BROKEN, Checksum, Record, RecordFile, record_name
@@ -28,7 +28,6 @@ from upsample_cli.output import (
     check_room,
     file_names,
     open_outputs,
-    summary_line,
 )
 from upsample_cli.passes.pooling import unpool_array
 from upsample_cli.sampling.axis import AxisMap
@@ -143,8 +142,8 @@ def _check_shape(stack: Stack, file: RecordFile) -> None:
     except ValueError as error:
         raise FileError(file.name, BROKEN, "pool again") from error
     if (*before, *pooled) != stack.shape:
-        recorded = shown_shape(stack, before, pooled)
-        given = shown_shape(stack, stack.leading, stack.spatial)
+        recorded = contents(stack, before, pooled, stack.dtype).shown_shape
+        given = contents(stack, stack.leading, stack.spatial, stack.dtype).shown_shape
         problem += f"a file of shape {recorded}, not {given}"
         if recorded == given:
             problem = f"has {stack.channels} channels, its indices {file.name} {before[-1]}"
@@ -256,9 +255,7 @@ def unpool(
         with open_outputs(names, force=request.force) as files, progress(plan.output_bytes) as done:
             results = _unpooled(plan, indices, request.threads)
             write_results(plan, request, output, files, results, done)
-    seconds = time.perf_counter() - started
-    line = summary_line((input_name, output_name), plan.before, plan.after, plan.name, seconds)
-    return Summary(line, plan.warnings, plan.hints)
+    return plan.summary((input_name, output_name), time.perf_counter() - started)
 
 
 def _unpooled(plan: UnpoolPlan, indices: NDArray[np.int64], threads: int) -> Iterator[Array]:
