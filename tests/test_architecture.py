@@ -1,4 +1,4 @@
-"""Imports go one way: cli → report, pipeline, inverse → job → passes, files → codecs → kernels."""
+"""Imports go one way: cli → batch → report, pipeline, inverse → job → passes, files → codecs → kernels."""
 
 import ast
 from pathlib import Path
@@ -33,8 +33,12 @@ ALLOWED = {
     "report": {"inverse", "job", "mapped", "passes", "sampling", "text"},
     "verify": {"errors", "files", "report", "resources", "sampling", "text", "verify"},
     "demos": {"demos", "errors", "files", "functional", "sampling"},
+    "batch": {
+        *{"batch", "errors", "files", "inverse", "job", "output", "pipeline", "record"},
+        *{"resources", "sampling", "text", "threads"},
+    },
     "cli": {
-        *{"", "cli", "demos", "errors", "files", "inverse", "job", "kernels", "output"},
+        *{"", "batch", "cli", "demos", "errors", "files", "inverse", "job", "kernels", "output"},
         *{"pipeline", "report", "restore", "sampling", "text", "threads", "verify", "warmup"},
     },
     "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},

@@ -28,7 +28,7 @@ def imported(*arguments):
     return {name for name in done.stderr.split() if name in HEAVY}
 
 
-COMMANDS = ("resample", "pool", "unpool", "conv-transpose", "info", "verify")
+COMMANDS = ("resample", "batch", "pool", "unpool", "conv-transpose", "info", "verify")
 COMMANDS += ("restore", "explain", "warmup")
 
 

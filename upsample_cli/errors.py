@@ -31,3 +31,7 @@ class RequestError(UpsampleError):
     """A request that cannot be carried out as it was made (exit code 2)."""
 
     exit_code = 2
+
+
+class MemoryLimitError(RequestError):
+    """Work that needs more memory than ``--max-memory`` allows."""

@@ -61,6 +61,7 @@ class Request:
     straight_alpha: bool = False
     record: bool = False
     geometry: "Geometry | None" = None
+    max_memory: int | None = None
 
     @property
     def has_image_options(self) -> bool:
@@ -107,6 +108,10 @@ class Job:
     mapped: Mapped | None = None
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close the input."""
+        self.source.close()
 
     @property
     def output_bytes(self) -> int:

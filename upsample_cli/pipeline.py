@@ -62,11 +62,7 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
     check_output(input_name, output_name, force=request.force)
     job = prepare(request, input_name)
     with contextlib.closing(job.source):
-        suffix = output_suffix(output_name, request.format, job.source.default_suffix)
-        output = Destination(output_name, suffix)
-        check_kind(job.source, output)
-        if job.source.kind == "image":
-            check_image(job.source, output, job.image_mode, job.resampler.shape_out)
+        output = destination(job, output_name)
         check_room(output, memory=job.working_bytes, disk=job.output_bytes, remedy=job.less_memory)
         names = file_names(output)
         record = _record(job, input_name, output_name) if request.record else {}
@@ -83,6 +79,16 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
     return Summary(
         names_given, job.before, job.after, how, seconds, job.warnings, job.hints, *record
     )
+
+
+def destination(job: Job, output_name: str) -> Destination:
+    """Return where the output goes, having checked that its format can hold it."""
+    suffix = output_suffix(output_name, job.request.format, job.source.default_suffix)
+    output = Destination(output_name, suffix)
+    check_kind(job.source, output)
+    if job.source.kind == "image":
+        check_image(job.source, output, job.image_mode, job.resampler.shape_out)
+    return output
 
 
 def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:

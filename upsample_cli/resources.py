@@ -1,5 +1,6 @@
 """Whether the machine can hold what is asked for, found out before work starts."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -29,6 +30,27 @@ def available_memory() -> int:
         except (OSError, ValueError):
             continue
     return available
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def reset_peak() -> None:
+    """Let ``peak_resident_bytes`` begin anew, on systems where that can be."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_resident_bytes() -> int:
+    """Return the most memory that this process has held since its start or ``reset_peak``."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resident_bytes()
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM")), None)
+    return int(line.split()[1]) * 1024 if line else resident_bytes()
 
 
 def check_memory(name: str, needed: int, remedy: str = "ask for a smaller output") -> None:

@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from upsample_cli.cli import console
+from upsample_cli.cli.batch import batch
 from upsample_cli.cli.conv_transpose import conv_transpose
 from upsample_cli.cli.demo import demo
 from upsample_cli.cli.explain import explain
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (
     resample,
+    batch,
     restore,
     pool,
     unpool,

@@ -43,6 +43,13 @@ def error(message: object) -> None:
     _line(f"error: {message}")
 
 
+def problem(message: object, trace: str) -> None:
+    """Print what went wrong elsewhere, after its traceback if ``--debug`` asks for it."""
+    if show_tracebacks and trace and sys.stderr is not None:
+        print(trace, file=sys.stderr)
+    _line(f"error: {message}")
+
+
 def notes(warnings: list[str], hints: list[str], *, quiet: bool) -> None:
     """Print what the user should know; hints are for people, so ``--quiet`` drops them."""
     for warning in warnings:
@@ -104,6 +111,27 @@ def progress(quiet: bool, unit: str = "B") -> Callable[[int], Any]:
             yield drawn.update
 
     return bar
+
+
+def file_bar(total: int, files: int, quiet: bool) -> Any:
+    """Return a bar over the bytes of many files, or None where nobody would see it."""
+    if quiet or not files or sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # a thread more, for a bar that is drawn whenever a file ends
+    # Over all files so far, not the last: sizes differ, and so would the time that is left.
+    return tqdm(total=total, unit="B", unit_scale=True, smoothing=0, leave=False)
+
+
+@contextlib.contextmanager
+def beside(bar: Any) -> Iterator[None]:
+    """Let lines be printed while a bar, or None, is drawn."""
+    if bar is None:
+        yield
+        return
+    with bar.external_write_mode(file=sys.stderr):
+        yield
 
 
 def _line(message: str) -> None:

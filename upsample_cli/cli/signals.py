@@ -8,6 +8,8 @@ from typing import NoReturn
 
 WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
+NOTHING_WRITTEN = "no output was written"
+
 
 class Stopped(BaseException):
     """A signal arrived that asks to stop; Typer must not take it for its own.
@@ -15,8 +17,9 @@ class Stopped(BaseException):
     ``exit_code`` is what a shell reports for the signal.
     """
 
-    def __init__(self, number: int) -> None:
-        super().__init__(_message(number))
+    def __init__(self, number: int, outlook: str = NOTHING_WRITTEN) -> None:
+        super().__init__(_message(number, outlook))
+        self.number = number
         self.exit_code = 128 + number
 
 
@@ -49,5 +52,5 @@ def _raise(number: int, _frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
-def _message(number: int) -> str:
-    return f"{WORDS_FOR[signal.Signals(number)]}; no output was written"
+def _message(number: int, outlook: str = NOTHING_WRITTEN) -> str:
+    return f"{WORDS_FOR[signal.Signals(number)]}; {outlook}"

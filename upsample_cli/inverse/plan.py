@@ -39,6 +39,7 @@ class FileRequest:
     compress_level: int = 1
     format: str | None = None
     force: bool = False
+    max_memory: int | None = None
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""A folder: files → tasks → worker processes or a cluster, and what became of each file."""

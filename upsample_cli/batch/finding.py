@@ -1,0 +1,154 @@
+"""The inputs of a batch: which files of a tree are taken, always in the same order."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from upsample_cli.batch.stamp import Stamp, stamps_of
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import suffix_of
+from upsample_cli.files.pairs import pair_names
+
+
+@dataclass(frozen=True)
+class Found:
+    """An input: its name within the source folder, and what its files were like when listed.
+
+    ``stamps`` is empty for a file that is listed but not there, such as a link to nothing.
+    """
+
+    name: str
+    stamps: tuple[Stamp, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files."""
+        return sum(stamp.bytes for stamp in self.stamps)
+
+
+@dataclass
+class Listing:
+    """What a source folder holds.
+
+    Attributes
+    ----------
+    inputs
+        In the order of their names' bytes.
+    left_out
+        Why a file was not taken that its name would have included, in words.
+    others
+        The number of files of other formats.
+    problems
+        Folders that could not be read.
+    """
+
+    inputs: list[Found] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    others: int = 0
+    problems: list[FileError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which names are taken.
+
+    A pattern is a shell's glob. One with a slash is for the path within the source folder, where
+    ``*`` matches slashes too; one without is for the name alone. ``exclude`` also leaves out
+    whole folders.
+    """
+
+    patterns: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def takes(self, path: str) -> bool:
+        """Whether a file is wanted, for all that its name says."""
+        return not self.patterns or matches_any(path, self.patterns)
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a file or a folder is not wanted."""
+        return matches_any(path, self.exclude)
+
+
+def matches_any(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path within the source folder matches one of some globs."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in glob else name, glob) for glob in patterns)
+
+
+def find(source: str, target: str, selection: Selection) -> Listing:
+    """List the inputs below a folder.
+
+    Hidden files and folders (``.git``, ``._x.nii``) and the target folder are passed over; so is a
+    folder behind a link, and a link that leads out of the source.
+
+    Raises
+    ------
+    RequestError
+        If the source is no folder.
+    """
+    if not os.path.isdir(source):
+        raise RequestError(source, "is not a folder", "name the folder that holds the inputs")
+    listing = Listing()
+    walk = _Walk(os.path.realpath(source), os.path.realpath(target), selection, listing)
+    walk.folder("")
+    listing.inputs.sort(key=lambda found: os.fsencode(found.name))
+    return listing
+
+
+@dataclass
+class _Walk:
+    source: str
+    target: str
+    selection: Selection
+    listing: Listing
+
+    def folder(self, path: str) -> None:
+        """List a folder and those below it; ``path`` is relative: empty, or with a last slash."""
+        for entry in self._entries(path):
+            name = path + entry.name
+            if entry.name.startswith(".") or self.selection.leaves_out(name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.path != self.target:
+                    self.folder(f"{name}/")
+            elif not self.selection.takes(name):
+                continue
+            elif not suffix_of(entry.name):
+                self.listing.others += 1
+            elif why := self._why_not(entry):
+                self.listing.left_out.append(f"{name}: {why}")
+            elif not _is_second_of_pair(entry.path):
+                self.listing.inputs.append(Found(name, stamps_of(entry.path)))
+
+    def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
+        folder = os.path.join(self.source, path) if path else self.source
+        try:
+            with os.scandir(folder) as entries:
+                yield from entries
+        except OSError as error:
+            problem = f"cannot be listed ({error.strerror})"
+            self.listing.problems.append(FileError(folder, problem, "make it readable"))
+
+    def _why_not(self, entry: os.DirEntry[str]) -> str:
+        if entry.is_file(follow_symlinks=False):
+            return ""
+        if not entry.is_symlink():
+            return "is not a regular file"
+        end = os.path.realpath(entry.path)
+        if not Path(end).is_relative_to(self.source):
+            return "is a link that leads out of the source folder"
+        try:
+            mode = os.stat(end).st_mode
+        except OSError:
+            return ""  # whoever reads it will say what is wrong
+        if stat.S_ISDIR(mode):
+            return "is a link to a folder, whose files are found where they are"
+        return "" if stat.S_ISREG(mode) else "is not a regular file"
+
+
+def _is_second_of_pair(path: str) -> bool:
+    pair = pair_names(path)
+    return pair is not None and path == pair[1] and os.path.exists(pair[0])

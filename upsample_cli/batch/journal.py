@@ -1,0 +1,212 @@
+"""What earlier batches did in a target folder: one line of JSON per event, and one lock.
+
+The lines are in ``TARGET/.upsample-batch/``: in ``journal.jsonl``, or for shard I of N in
+``journal-I-of-N.jsonl``, so that every file has one writer, also on a network's disk. A line is
+appended before a file is begun and after it has ended, in one write each; what a crash leaves of a
+last line is passed over. So an output without a line that says it is done was begun and not ended,
+or is not ours.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from upsample_cli.batch.sharding import Shard
+from upsample_cli.batch.stamp import Stamp
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.atomic import AtomicFile
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; there the user must not run two at once.
+    fcntl = None  # type: ignore[assignment]
+
+FOLDER = ".upsample-batch"
+BEGUN = "begun"
+SHRINK_FROM = 10_000
+"""Lines beyond twice the entries from which on a journal is written anew."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The latest that is known of an output.
+
+    Attributes
+    ----------
+    output, source
+        Names within the folders.
+    status
+        BEGUN, DONE or FAILED.
+    key
+        The digest of operation, options and version.
+    stamps, checksum
+        What the input was like: its files' stamps, and their SHA-256 if it was asked for.
+    made
+        The files of the last time that it was done, each with its stamp.
+    error
+        Why it failed.
+    at
+        When, in seconds since 1970: of the entries of one output the latest counts.
+    """
+
+    output: str
+    source: str
+    status: str
+    key: str
+    stamps: tuple[Stamp, ...] = ()
+    checksum: str | None = None
+    made: tuple[tuple[str, Stamp], ...] = ()
+    error: str = ""
+    at: float = field(default_factory=time.time)
+
+    def to_line(self) -> bytes:
+        """Return the entry as a line; names that are not UTF-8 keep their bytes as escapes."""
+        return json.dumps(asdict(self)).encode("ascii") + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Entry | None":
+        """Return the entry of a line, or None for what a crash left of one."""
+        try:
+            facts: dict[str, Any] = json.loads(line)
+            facts["stamps"] = tuple(Stamp(*stamp) for stamp in facts["stamps"])
+            facts["made"] = tuple((name, Stamp(*stamp)) for name, stamp in facts["made"])
+            return cls(**facts)
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+def read_journal(folder: Path) -> tuple[dict[str, Entry], int]:
+    """Return the latest entry of every output, and how many lines were read.
+
+    Raises
+    ------
+    OSError
+        If one of the files cannot be read.
+    """
+    entries: dict[str, Entry] = {}
+    lines = 0
+    for path in folder.glob("journal*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            lines += 1
+            if entry := Entry.from_line(line):
+                known = entries.get(entry.output)
+                if known is None or known.at <= entry.at:
+                    entries[entry.output] = entry
+    return entries, lines
+
+
+class Journal:
+    """The entries of a target folder, and the one file that this batch appends to.
+
+    Parameters
+    ----------
+    target
+        The target folder, which exists.
+    shard
+        The part of the inputs that this batch does, or None for all.
+
+    Raises
+    ------
+    RequestError
+        If another batch works in the folder, other than another shard of as many.
+    FileError
+        If the journal cannot be read or written.
+    """
+
+    def __init__(self, target: str, shard: Shard | None = None) -> None:
+        self.folder = Path(target) / FOLDER
+        self.target = target
+        suffix = f"-{shard.number}-of-{shard.count}" if shard else ""
+        self.path = self.folder / f"journal{suffix}.jsonl"
+        self._lock = self.folder / f"lock{suffix}"
+        self._held = contextlib.ExitStack()
+        self.entries: dict[str, Entry] = {}
+        with self._named_errors():
+            self.folder.mkdir(exist_ok=True)
+            self._held.enter_context(self._locked(shard))
+            self._file = self._open()
+
+    def _open(self) -> int:
+        self.entries, lines = read_journal(self.folder)
+        if lines > 2 * len(self.entries) + SHRINK_FROM and self._lock.name == "lock":
+            self._shrink()
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        self._held.callback(os.close, file)
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")
+        return file
+
+    def _shrink(self) -> None:
+        """Write every entry once. Nobody else writes: this batch holds the lock of the whole."""
+        file = AtomicFile(self.folder / "journal.jsonl", force=True)
+        try:
+            file.file.writelines(entry.to_line() for entry in self.entries.values())
+        except BaseException:
+            file.discard()
+            raise
+        file.commit()
+        for path in self.folder.glob("journal-*.jsonl"):
+            path.unlink()
+
+    def add(self, entries: list[Entry]) -> None:
+        """Append entries, in one write.
+
+        Raises
+        ------
+        FileError
+            If they cannot all be written.
+        """
+        lines = b"".join(entry.to_line() for entry in entries)
+        with self._named_errors():
+            if os.write(self._file, lines) != len(lines):
+                raise OSError(None, "the disk is full")
+        self.entries.update((entry.output, entry) for entry in entries)
+
+    def close(self) -> None:
+        """Close the file and let others work in the folder."""
+        self._held.close()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._held.close()
+            problem = f"cannot keep the journal of the batch ({error.strerror or error})"
+            raise FileError(self.folder, problem, "make room, or make it writable") from error
+
+    @contextlib.contextmanager
+    def _locked(self, shard: Shard | None) -> Iterator[None]:
+        """Hold this batch's own lock, having seen that no other batch holds one that excludes it.
+
+        Each takes its own first and looks at the others' then, so that of two one at least sees
+        the other.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._flock(self._lock))
+            siblings = f"-of-{shard.count}" if shard else None
+            for path in self.folder.glob("lock*"):
+                if path != self._lock and not (siblings and path.name.endswith(siblings)):
+                    with self._flock(path, only_look=True):
+                        pass
+            yield
+
+    @contextlib.contextmanager
+    def _flock(self, path: Path, *, only_look: bool = False) -> Iterator[None]:
+        # A network's disk grants such locks only on what is open for reading and writing.
+        with open(path, "a+b") as file:
+            try:
+                if fcntl is not None:
+                    # Those who only look do not disturb each other.
+                    kind = fcntl.LOCK_SH if only_look else fcntl.LOCK_EX
+                    fcntl.flock(file, kind | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                problem = "another batch is at work in it"
+                raise RequestError(self.target, problem, "wait for its end") from error
+            yield

@@ -1,0 +1,127 @@
+"""What became of a batch: totals for people, and a line of JSON per file for programs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from upsample_cli.batch.task import DONE, FAILED, SKIPPED, Outcome, Task
+from upsample_cli.errors import FileError
+from upsample_cli.text import readable_bytes
+
+
+@dataclass
+class Totals:
+    """How many files ended how, and their bytes.
+
+    Attributes
+    ----------
+    files, bytes_in, bytes_out
+        By status.
+    folders_failed
+        Folders that could not be listed.
+    left
+        Files that were not begun, or not ended.
+    """
+
+    files: Counter[str] = field(default_factory=Counter)
+    bytes_in: Counter[str] = field(default_factory=Counter)
+    bytes_out: Counter[str] = field(default_factory=Counter)
+    folders_failed: int = 0
+    left: int = 0
+
+    @property
+    def ended(self) -> int:
+        """The number of files that something became of."""
+        return self.files.total()
+
+    @property
+    def all_good(self) -> bool:
+        """Whether nothing failed."""
+        return not self.files[FAILED] and not self.folders_failed
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one file."""
+        self.files[outcome.status] += 1
+        self.bytes_in[outcome.status] += outcome.task.bytes
+        self.bytes_out[outcome.status] += sum(stamp.bytes for _, stamp in outcome.made)
+
+    def table(self, seconds: float) -> str:
+        """Return the totals as aligned lines."""
+        lines = [f"{'':8} {'files':>8} {'input':>10} {'output':>10}"]
+        for status in (DONE, SKIPPED, FAILED):
+            count, size_in = self.files[status], readable_bytes(self.bytes_in[status])
+            size_out = readable_bytes(self.bytes_out[status]) if status == DONE else ""
+            lines.append(f"{status:8} {count:8,} {size_in:>10} {size_out:>10}".rstrip())
+        if self.left:
+            lines.append(f"{'left':8} {self.left:8,}")
+        return "\n".join([*lines, f"{'seconds':8} {seconds:8.1f}"])
+
+
+class Log:
+    """A file to which a line of JSON is added for every file; None writes nothing.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+
+    def __init__(self, name: str | None, options: dict[str, Any]) -> None:
+        self.name = name
+        self.options = options
+        self.file: IO[str] | None = None
+        if name is not None:
+            with self._named_errors():
+                self.file = open(name, "a", encoding="ascii")  # noqa: SIM115
+
+    def add(self, outcome: Outcome) -> None:
+        """Write one file's line; a name that is not UTF-8 keeps its bytes as escapes."""
+        if self.file is None:
+            return
+        with self._named_errors():
+            self.file.write(json.dumps(self._facts(outcome)) + "\n")
+            self.file.flush()
+
+    def _facts(self, outcome: Outcome) -> dict[str, Any]:
+        before, after = outcome.before, outcome.after
+        return {
+            "input": outcome.task.source,
+            "output": outcome.task.output,
+            "status": outcome.status,
+            "error": outcome.error or None,
+            "shape_in": before and before.shape,
+            "dtype_in": before and before.dtype,
+            "shape_out": after and after.shape,
+            "dtype_out": after and after.dtype,
+            "how": outcome.how or None,
+            "options": self.options | {"labels": outcome.task.labels},
+            "seconds": round(outcome.seconds, 4),
+            "peak_memory": outcome.peak_bytes or None,
+            "warnings": outcome.warnings,
+        }
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.file is not None:
+            self.file.close()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"cannot be written ({error.strerror})"
+            raise FileError(self.name, problem, "name another --log") from error
+
+
+def skipped(task: Task) -> Outcome:
+    """Return the outcome of a file that was done before."""
+    return Outcome(task, SKIPPED)
+
+
+def refused(task: Task, why: str) -> Outcome:
+    """Return the outcome of a file that is not even begun."""
+    return Outcome(task, FAILED, why)

@@ -1,0 +1,253 @@
+"""The batch itself: list, plan, hand out, and keep what became of every file."""
+
+import contextlib
+import os
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from upsample_cli.batch.budget import plan_budget
+from upsample_cli.batch.finding import Listing, Selection, find, matches_any
+from upsample_cli.batch.journal import BEGUN, Entry, Journal
+from upsample_cli.batch.naming import Naming, check_outputs
+from upsample_cli.batch.operation import Operation
+from upsample_cli.batch.pairing import refuse_unequal_pairs
+from upsample_cli.batch.planning import Rules, Wanted, Work, plan_work
+from upsample_cli.batch.record import Log, Totals, refused, skipped
+from upsample_cli.batch.sharding import Shard
+from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task
+from upsample_cli.batch.workers import Advance, Event, Note, Workers
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files.atomic import remove_all_stale
+from upsample_cli.threads import available_threads
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """Everything that a user can ask of one batch; memory is in bytes."""
+
+    source: str
+    target: str
+    operation: Operation
+    version: str
+    selection: Selection = field(default_factory=Selection)
+    naming: Naming = field(default_factory=Naming)
+    labels: tuple[str, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    jobs: int | None = None
+    threads: int | None = None
+    max_memory: int | None = None
+    shard: Shard | None = None
+    scheduler: str | None = None
+    fail_fast: bool = False
+    log: str | None = None
+
+
+class Screen(Protocol):
+    """Who watches a batch."""
+
+    def begin(self, tasks: list[Task]) -> None:
+        """Take note of all that will be done."""
+
+    def advance(self, task: Task, share: float) -> None:
+        """Take note that a share of a file is done."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Take note of what became of a file."""
+
+    def note(self, text: str) -> None:
+        """Show something worth knowing, once."""
+
+    def failed(self, text: str) -> None:
+        """Show what is wrong, where it is wrong with no input."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a batch is about, by what is in the source folder now.
+
+    Attributes
+    ----------
+    listing
+        What the folder holds.
+    wanted, mine
+        Every input with its output, and those of this shard.
+    keys
+        The digest of what is done: to images, and (by True) to label maps.
+    """
+
+    listing: Listing
+    wanted: list[Wanted]
+    mine: list[Wanted]
+    keys: dict[bool, str]
+
+
+def survey(request: BatchRequest) -> Survey:
+    """List the inputs and name the outputs; nothing is written.
+
+    Raises
+    ------
+    RequestError, FileError
+        If nothing can be done as it is asked.
+    """
+    operation = request.operation
+    if request.labels and operation.name != "resample":
+        raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
+    if request.rules.force and request.rules.retry_failed:
+        raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    listing = find(request.source, request.target, request.selection)
+    wanted = [
+        Wanted(found, request.naming.output(found.name), matches_any(found.name, request.labels))
+        for found in listing.inputs
+    ]
+    pairs = [(each.found, each.output) for each in wanted]
+    check_outputs(request.source, request.target, pairs, operation.beside)
+    mine = wanted
+    if request.shard:
+        taken = {found.name for found in request.shard.of(listing.inputs)}
+        mine = [each for each in wanted if each.found.name in taken]
+    checksum = request.rules.checksum
+    keys = {False: operation.key(request.version, checksum=checksum)}
+    if request.labels:
+        keys[True] = operation.for_labels().key(request.version, checksum=checksum)
+    return Survey(listing, wanted, mine, keys)
+
+
+def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> Work:
+    """Decide what is to be done with each input, by what is known of its output."""
+    folders, operation = (request.source, request.target), request.operation
+    work = plan_work(found.mine, found.keys, folders, operation, entries, request.rules)
+    if request.labels:
+        refuse_unequal_pairs(request.source, found.wanted, request.labels, operation, work)
+    return work
+
+
+def run_batch(request: BatchRequest, screen: Screen) -> Totals:
+    """Do every file of a folder; a file that fails stops no other.
+
+    Raises
+    ------
+    RequestError, FileError
+        If nothing can be done as it is asked, or the batch itself cannot go on.
+    """
+    found = survey(request)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(contextlib.closing(Log(request.log, request.operation.facts())))
+        _make_folder(request.target)
+        journal = stack.enter_context(contextlib.closing(Journal(request.target, request.shard)))
+        run = _Run(request, decide(request, found, journal.entries), journal, log, screen)
+        return run.run(found.listing)
+
+
+def _make_folder(name: str) -> None:
+    try:
+        os.makedirs(name, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot be made a folder ({error.strerror})"
+        raise FileError(name, problem, "name another target") from error
+
+
+class _FailedFast(Exception):  # noqa: N818 - it ends a loop, and nothing is wrong with it
+    """A file failed, and the user wants to stop then."""
+
+
+class _Run:
+    """A batch under way."""
+
+    def __init__(
+        self, request: BatchRequest, work: Work, journal: Journal, log: Log, screen: Screen
+    ) -> None:
+        self.request = request
+        self.work = work
+        self.journal = journal
+        self.log = log
+        self.screen = screen
+        self.totals = Totals()
+
+    def run(self, listing: Listing) -> Totals:
+        """Do all, and return how many files ended how."""
+        self._say_what_is_left_out(listing)
+        self._remove_stale()
+        self.screen.begin(self.work.tasks)
+        with contextlib.suppress(_FailedFast), contextlib.closing(self._events()) as events:
+            for task in self.work.skipped:
+                self._end(skipped(task))
+            for task, why in self.work.refused:
+                self._end(refused(task, why))
+            for event in events:
+                if isinstance(event, Advance):
+                    self.screen.advance(event.task, event.share)
+                elif isinstance(event, Note):
+                    self.screen.note(event.text)
+                else:
+                    self._end(event)
+        everything = len(self.work.tasks) + len(self.work.skipped) + len(self.work.refused)
+        self.totals.left = everything - self.totals.ended
+        return self.totals
+
+    def _say_what_is_left_out(self, listing: Listing) -> None:
+        for problem in listing.problems:
+            self.totals.folders_failed += 1
+            self.screen.failed(str(problem))
+        for why in listing.left_out:
+            self.screen.note(f"left out {why}")
+        if listing.others:
+            self.screen.note(f"left out {listing.others} files of other formats")
+
+    def _remove_stale(self) -> None:
+        """Remove what killed runs left, also of outputs that this batch does not write."""
+        outputs = {os.path.dirname(task.output) for task in self.work.tasks}
+        for folder in outputs:
+            remove_all_stale(Path(self.request.target, folder))
+
+    def _events(self) -> Generator[Event, None, None]:
+        tasks, request = self.work.tasks, self.request
+        if not tasks:
+            return
+        budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
+        postponed: list[Task] = []
+        setting = self._setting(budget.threads, budget.memory)
+        for event in Workers(setting, budget.jobs, self._begin).run(tasks):
+            if isinstance(event, Outcome) and event.status == POSTPONED:
+                postponed.append(event.task)
+            else:
+                yield event
+        alone = budget.alone(request.threads or available_threads())
+        # Without a limit of the user's, it is the machine that says what does not fit.
+        memory = alone.memory if request.max_memory else None
+        for event in Workers(self._setting(alone.threads, memory), 1, self._begin).run(postponed):
+            if isinstance(event, Outcome) and event.status == POSTPONED:
+                event = replace(event, status=FAILED)
+            yield event
+
+    def _setting(self, threads: int, memory: int | None) -> Setting:
+        request = self.request
+        folders = os.path.abspath(request.source), os.path.abspath(request.target)
+        return Setting(*folders, request.operation, threads, memory, request.version)
+
+    def _begin(self, tasks: list[Task]) -> None:
+        self.journal.add([self._entry(task, BEGUN) for task in tasks])
+
+    def _end(self, outcome: Outcome) -> None:
+        self.totals.add(outcome)
+        if outcome.status in (DONE, FAILED):
+            entry = self._entry(outcome.task, outcome.status)
+            made = outcome.made or entry.made
+            self.journal.add([replace(entry, made=made, error=outcome.error)])
+        self.log.add(outcome)
+        self.screen.end(outcome)
+        if outcome.status == FAILED and self.request.fail_fast:
+            raise _FailedFast
+
+    def _entry(self, task: Task, status: str) -> Entry:
+        known = self.journal.entries.get(task.output)
+        return Entry(
+            task.output,
+            task.source,
+            status,
+            self.work.keys[task.output],
+            task.stamps,
+            self.work.checksums.get(task.output) or None,
+            known.made if known else (),
+        )

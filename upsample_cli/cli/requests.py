@@ -1,0 +1,97 @@
+"""From the options of a command to what is asked of a file."""
+
+from typing import TYPE_CHECKING, Any
+
+from upsample_cli.cli.parsing import parse_counts, parse_target
+from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.threads import available_threads
+
+if TYPE_CHECKING:
+    from upsample_cli.inverse.pool import PoolRequest
+    from upsample_cli.inverse.weights import ConvolveRequest
+    from upsample_cli.job import Request
+
+Given = dict[str, Any]
+"""The options of a command, by the names of its parameters."""
+
+TARGETS = (
+    "scale",
+    "size",
+    "spacing",
+    "isotropic",
+    "max_size",
+    "fit",
+    "like",
+    "orientation",
+    "fill",
+)
+SAME = ("align_corners", "antialias", "recompute_scale_factor", "dtype", "labels")
+
+
+def resample_request(given: Given) -> "Request":
+    """Return what ``resample`` is asked for.
+
+    Raises
+    ------
+    RequestError
+        If an option's text is not what it takes, or there is not one target.
+    """
+    from upsample_cli.job import Request
+
+    mode = given.get("mode")
+    return Request(
+        target=parse_target(**{name: given[name] for name in TARGETS}),
+        mode=mode.value if mode else None,
+        straight_alpha=given.get("straight_alpha", False),
+        record=given.get("record", False),
+        **{name: given[name] for name in SAME},
+        **_files(given),
+    )
+
+
+def pool_request(given: Given) -> "PoolRequest":
+    """Return what ``pool`` is asked for; errors as in ``resample_request``."""
+    from upsample_cli.inverse.pool import PoolRequest
+
+    return PoolRequest(
+        kernel_size=parse_counts("--kernel-size", given["kernel_size"]) or (),
+        stride=parse_counts("--stride", given["stride"]),
+        padding=parse_counts("--padding", given["padding"], least=0) or (0,),
+        dilation=parse_counts("--dilation", given["dilation"]) or (1,),
+        ceil_mode=given["ceil_mode"],
+        indices=given.get("indices"),
+        **_files(given),
+    )
+
+
+def conv_transpose_request(given: Given) -> "ConvolveRequest":
+    """Return what ``conv-transpose`` is asked for; errors as in ``resample_request``."""
+    from upsample_cli.inverse.weights import ConvolveRequest
+
+    kernel = given["kernel"]
+    return ConvolveRequest(
+        weight=given["weight"],
+        kernel=kernel.value if kernel else None,
+        bias=given["bias"],
+        stride=parse_counts("--stride", given["stride"]),
+        padding=parse_counts("--padding", given["padding"], least=0),
+        output_padding=parse_counts("--output-padding", given["output_padding"], least=0),
+        dilation=parse_counts("--dilation", given["dilation"]),
+        groups=given["groups"],
+        output_size=parse_counts("--output-size", given["output_size"]),
+        dtype=given["dtype"],
+        **_files(given),
+    )
+
+
+def _files(given: Given) -> Given:
+    """Return how files are read and written."""
+    return {
+        "image": ImageOptions(
+            frame=given["frame"], max_pixels=given["max_pixels"], quality=given.get("quality")
+        ),
+        "threads": given["threads"] or available_threads(),
+        "compress_level": given.get("compress_level", 1),
+        "format": given.get("format_name"),
+        "force": given.get("force", False),
+    }

@@ -1,0 +1,84 @@
+"""What a batch shows while it runs: a bar on a terminal, else a line for every file."""
+
+from typing import TYPE_CHECKING, Any
+
+from upsample_cli.cli import console
+from upsample_cli.text import printable
+
+if TYPE_CHECKING:
+    from upsample_cli.batch.record import Totals
+    from upsample_cli.batch.task import Outcome, Task
+
+
+class BatchScreen:
+    """Shows a batch to its user.
+
+    Parameters
+    ----------
+    quiet
+        Show what is wrong, and nothing else.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar: Any = None
+        self.shown: dict[str, float] = {}
+        self.said: set[str] = set()
+        self.done = self.failures = 0
+
+    def begin(self, tasks: "list[Task]") -> None:
+        """Draw the bar, if there is a terminal for it."""
+        self.bar = console.file_bar(sum(task.bytes for task in tasks), len(tasks), self.quiet)
+
+    def advance(self, task: "Task", share: float) -> None:
+        """Move the bar by what was done of a file since the last time."""
+        before = self.shown.get(task.source, 0.0)
+        if self.bar is not None and share > before:
+            self.bar.update(int(task.bytes * share) - int(task.bytes * before))
+            self.shown[task.source] = share
+
+    def end(self, outcome: "Outcome") -> None:
+        """Show what became of a file."""
+        self.done += outcome.status == "done"
+        self.failures += outcome.status == "failed"
+        if self.bar is not None:
+            self.advance(outcome.task, 1.0)
+            self.bar.set_postfix_str(f"{self.done} done, {self.failures} failed", refresh=False)
+        with console.beside(self.bar):
+            self._tell(outcome)
+
+    def _tell(self, outcome: "Outcome") -> None:
+        name = outcome.task.source
+        console.notes([_about(name, text) for text in outcome.warnings], [], quiet=self.quiet)
+        for hint in outcome.hints:
+            self.note(hint)
+        if outcome.status == "failed":
+            console.problem(_about(name, outcome.error), outcome.trace)
+        elif outcome.status == "done" and self.bar is None:
+            done = f"{name} {outcome.before} → {outcome.task.output} {outcome.after}"
+            console.summary(f"{done}, {outcome.how}, {outcome.seconds:.1f} s", quiet=self.quiet)
+
+    def note(self, text: str) -> None:
+        """Show something worth knowing, the first time."""
+        if text not in self.said:
+            self.said.add(text)
+            with console.beside(self.bar):
+                console.notes([], [text], quiet=self.quiet)
+
+    def failed(self, text: str) -> None:
+        """Show what is wrong where it is wrong with no input."""
+        with console.beside(self.bar):
+            console.problem(text, "")
+
+    def finish(self, totals: "Totals | None", seconds: float) -> None:
+        """Take the bar away, and show the table of what became of all."""
+        if self.bar is not None:
+            self.bar.close()
+        if totals is not None:
+            for line in totals.table(seconds).splitlines():
+                console.summary(line, quiet=self.quiet)
+
+
+def _about(name: str, text: str) -> str:
+    """Return a text that names the file that it is about."""
+    return text if printable(name) in printable(text) else f"{name}: {text}"
