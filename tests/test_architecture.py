@@ -1,4 +1,4 @@
-"""Imports go one way: cli → batch → report, pipeline, inverse → job → passes, files → codecs → kernels."""
+"""Imports go one way: cli → batch → pipeline, inverse → job → passes, files → codecs → kernels."""
 
 import ast
 from pathlib import Path
