@@ -102,7 +102,8 @@ def check_destination(name: str, *, force: bool) -> None:
 def remove_stale(destination: Path) -> None:
     """Remove temporary files of this destination that no running process holds."""
     for path in _temporaries(destination):
-        _remove_if_stale(path)
+        if os.path.lexists(path):
+            _remove_if_stale(path)
 
 
 def remove_all_stale(folder: Path) -> None:
