@@ -7,29 +7,18 @@ from pathlib import Path
 
 import psutil
 
+from upsample_cli.cgroup import memory_left
 from upsample_cli.errors import RequestError
 from upsample_cli.text import readable_bytes
 
 WORTH_CHECKING = 64 * 2**20
-CGROUP_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
-)
 
 
 def available_memory() -> int:
     """Return the bytes that this process can still take, within its machine and its cgroup."""
     available = int(psutil.virtual_memory().available)
-    for limit_file, used_file in CGROUP_FILES:
-        try:
-            limit, used = Path(limit_file).read_text(), Path(used_file).read_text()
-            available = min(available, max(0, int(limit) - int(used)))
-        except (OSError, ValueError):
-            continue
-    return available
+    left = memory_left()
+    return available if left is None else min(available, left)
 
 
 def resident_bytes() -> int:
