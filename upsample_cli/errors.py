@@ -31,3 +31,25 @@ class RequestError(UpsampleError):
     """A request that cannot be carried out as it was made (exit code 2)."""
 
     exit_code = 2
+
+
+class MemoryLimitError(RequestError):
+    """A request that needs more memory than ``--max-memory`` allows.
+
+    Parameters
+    ----------
+    subject
+        The file or option that the message is about.
+    needed, limit
+        The least that would be enough, and what was allowed, in bytes.
+    remedy
+        What would be right.
+    """
+
+    def __init__(self, subject: object, needed: int, limit: int, remedy: str = "") -> None:
+        self.needed = needed
+        self.limit = limit
+        least = f"{-(-needed // 2**20)} MiB"
+        allowed = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} B"
+        problem = f"needs about {least}, but --max-memory is {allowed}"
+        super().__init__(subject, problem, remedy or f"allow at least {least}")
