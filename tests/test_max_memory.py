@@ -33,34 +33,34 @@ def inputs(tmp_path_factory):
     rng = np.random.default_rng(0)
     save_volumes(folder, rng)
     save_images(folder, rng)
-    np.save(folder / "a.npy", rng.random((40, 512, 512), np.float32))
+    np.save(folder / "a.npy", rng.random((24, 512, 512), np.float32))
     np.save(folder / "weight.npy", rng.random((8, 4, 3, 3), np.float32))
     np.save(folder / "channels.npy", rng.random((12, 8, 256, 256), np.float32))
     return folder
 
 
 def save_volumes(folder, rng):
-    scan = rng.integers(0, 900, (512, 512, 24), np.int16)
+    scan = rng.integers(0, 900, (512, 512, 14), np.int16)
     volumes = {
         "scan.nii": scan,
         "scan.nii.gz": scan,
-        "float.nii": rng.random((256, 256, 48), np.float32),
-        "bold.nii.gz": rng.integers(0, 900, (96, 96, 32, 24), np.int16),
+        "float.nii": rng.random((256, 256, 36), np.float32),
+        "bold.nii.gz": rng.integers(0, 900, (96, 96, 32, 12), np.int16),
         "labels.nii.gz": np.add.outer(
             np.add.outer(*[np.arange(320) // 32] * 2), np.arange(48) // 6
         ).astype(np.uint8),
     }
     for name, voxels in volumes.items():
         nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / name)
-    nib.save(nib.Nifti1Image(np.zeros((512, 512, 48), np.int16), TURNED), folder / "turned.nii")
+    nib.save(nib.Nifti1Image(np.zeros((512, 512, 20), np.int16), TURNED), folder / "turned.nii")
 
 
 def save_images(folder, rng):
-    photo = Image.fromarray(rng.integers(0, 255, (1400, 1800, 3), np.uint8))
+    photo = Image.fromarray(rng.integers(0, 255, (1200, 1500, 3), np.uint8))
     for name in ("photo.png", "photo.jpg", "photo.tif"):
         photo.save(folder / name)
     photo.save(folder / "progressive.jpg", progressive=True)
-    Image.fromarray(rng.integers(0, 255, (1400, 1800, 4), np.uint8)).save(folder / "clear.png")
+    Image.fromarray(rng.integers(0, 255, (1200, 1500, 4), np.uint8)).save(folder / "clear.png")
 
 
 CASES = [
@@ -75,7 +75,7 @@ CASES = [
     ("resample", "labels.nii.gz", "out.nii", "-x", 2, "--labels", "-j", 2),
     ("resample", "scan.nii", "out.nii", "--like", "turned.nii", "-j", 2),
     ("resample", "scan.nii", "out.nii", "--orientation", "SAR", "-j", 2),
-    ("resample", "a.npy", "out.npy", "-s", "700x700x40", "-j", 2),
+    ("resample", "a.npy", "out.npy", "-s", "700x700x24", "-j", 2),
     ("resample", "photo.png", "out.png", "-x", 2, "-j", 2),
     ("resample", "photo.png", "out.jpg", "-x", 0.2, "-j", 2),
     ("resample", "clear.png", "out.png", "-x", 0.4, "-m", "cubic", "-j", 2),

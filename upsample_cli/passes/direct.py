@@ -85,10 +85,9 @@ class PlaneWindow:
         arithmetic: Arithmetic,
     ) -> None:
         self.arithmetic = arithmetic
-        probe = np.zeros((1, 1, plane[-1]), element)
-        loaded = arithmetic.load(probe)
-        self.loads_as_read = np.may_share_memory(loaded, probe)
-        shape = (capacity, *plane[:-1], loaded.shape[-1])
+        lanes = plane[-1] * arithmetic.lanes(element)
+        self.loads_as_read = _loads_as_read(arithmetic, element)
+        shape = (capacity, *plane[:-1], lanes)
         self.planes = np.empty(shape, arithmetic.dtype)
         self.as_read = self.planes.view(element) if self.loads_as_read else self.planes
         self.origin = self.end = 0
@@ -111,6 +110,12 @@ class PlaneWindow:
             else:
                 self.planes[room] = self.arithmetic.load(source.read(stop - self.end))
             self.end = stop
+
+
+def _loads_as_read(arithmetic: Arithmetic, element: np.dtype[Any]) -> bool:
+    """Whether a value is loaded as the bytes that were read."""
+    probe = np.zeros((1, 1, 1), element)
+    return np.may_share_memory(arithmetic.load(probe), probe)
 
 
 def _capacity(plan: Plan) -> int:
@@ -172,10 +177,13 @@ class DirectResampler(MappedResampler):
         capacity = _capacity(self._windows(channels, threads, division))
         at_once = min(capacity, max(1, CHUNK_BYTES // division // plane))
         own = math.prod(self.shape_in[1:]) * channels * self.dtype_in.itemsize
+        read = 0 if _loads_as_read(self.arithmetic, self.dtype_in) else at_once * (plane + own)
         # A thread samples a share of its slab at a time.
         sampled = slab // self.dtype_out.itemsize * self.arithmetic.dtype.itemsize
         sampled //= SHARES_PER_THREAD if threads > 1 else 1
-        return capacity * plane + at_once * (plane + own) + 2 * slab + sampled
+        if self.arithmetic.destination(np.empty(1, self.dtype_out)) is not None:
+            sampled = 0
+        return capacity * plane + read + 2 * slab + sampled
 
     def _plane_bytes(self, channels: int) -> int:
         return math.prod(self.shape_out[1:]) * channels * self.dtype_out.itemsize
