@@ -1,6 +1,7 @@
 """How the tests start the command as a process, and what they hold a folder against."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,31 @@ TIMEOUT = 120
 def command_line(*arguments):
     """Return what starts the command as a process of its own."""
     return [sys.executable, "-m", "upsample_cli", *map(str, arguments)]
+
+
+MEASURED = """
+import re, sys
+from pathlib import Path
+from upsample_cli.cli.app import run
+code = run(sys.argv[1:])
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+sys.exit(code)
+"""
+"""The command as a process that tells its own peak: one that is asked by its parent would begin
+with what the parent holds."""
+
+
+def peak_memory(*arguments, **changes):
+    """Run the command as a process → exit code, peak in bytes, stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment(**changes),
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return done.returncode, int(done.stdout) * 1024, done.stderr
 
 
 def environment(**changes):

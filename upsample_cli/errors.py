@@ -34,4 +34,22 @@ class RequestError(UpsampleError):
 
 
 class MemoryLimitError(RequestError):
-    """Work that needs more memory than ``--max-memory`` allows."""
+    """A request that needs more memory than ``--max-memory`` allows.
+
+    Parameters
+    ----------
+    subject
+        The file or option that the message is about.
+    needed, limit
+        The least that would be enough, and what was allowed, in bytes.
+    remedy
+        What would be right.
+    """
+
+    def __init__(self, subject: object, needed: int, limit: int, remedy: str = "") -> None:
+        self.needed = needed
+        self.limit = limit
+        least = f"{-(-needed // 2**20)} MiB"
+        allowed = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} B"
+        problem = f"needs about {least}, but --max-memory is {allowed}"
+        super().__init__(subject, problem, remedy or f"allow at least {least}")

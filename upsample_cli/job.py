@@ -11,11 +11,12 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import element_of_mode, mode_for_dtype
 from upsample_cli.mapped import Mapped, map_volume
-from upsample_cli.output import Contents, named_dtype
+from upsample_cli.memory import job_bytes
+from upsample_cli.output import Contents, Destination, named_dtype
 from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.mapped import MappedResampler
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.streaming import planes_per_chunk, window_bytes
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.mapping import Like, Orientation
@@ -43,7 +44,8 @@ class Request:
 
     ``mode`` None is label for label maps (``labels``, or an intent that says so), else linear.
     ``align_corners`` and ``antialias`` are None where the user said nothing. ``geometry`` is what
-    the output's header takes in place of the one that follows from the axes.
+    the output's header takes in place of the one that follows from the axes. ``max_memory`` is
+    the most that the whole process may hold at any time, in bytes.
     """
 
     target: Target | Like | Orientation
@@ -92,6 +94,10 @@ class Job:
         The output's Pillow mode, for an image.
     mapped
         How a volume comes onto another grid, if that is what is asked.
+    pieces
+        How much is worked on at once.
+    output
+        Where it goes; until that is known, standard output in the source's format.
     warnings, hints
         What the user should know.
     """
@@ -106,8 +112,14 @@ class Job:
     header: "VolumeHeader | None" = None
     image_mode: str = ""
     mapped: Mapped | None = None
+    pieces: Pieces = field(init=False)
+    output: Destination = field(init=False)
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pieces = Pieces(self.request.threads)
+        self.output = Destination("-", self.source.default_suffix)
 
     def close(self) -> None:
         """Close the input."""
@@ -127,17 +139,7 @@ class Job:
     @property
     def working_bytes(self) -> int:
         """An estimate of the memory that the work needs, beyond what the program itself takes."""
-        if self.source.kind == "image":
-            pixels_in = math.prod(self.resampler.shape_in) * self.channels
-            return 2 * pixels_in * self.resampler.dtype_in.itemsize + 2 * self.output_bytes
-        threads = self.request.threads
-        if isinstance(self.resampler, MappedResampler):
-            return self.resampler.working_bytes(self.channels, threads)
-        chunk, slab = planes_per_chunk(self.resampler, self.channels, threads)
-        plane_in = math.prod(self.resampler.shape_in[1:]) * self.resampler.dtype_in.itemsize
-        plane_out = math.prod(self.resampler.shape_out[1:]) * self.resampler.dtype_out.itemsize
-        passing = (chunk * plane_in + slab * plane_out) * self.channels * 2
-        return window_bytes(self.resampler, self.channels, chunk) + passing
+        return job_bytes(self)
 
     @property
     def step(self) -> float:
@@ -182,7 +184,7 @@ class Job:
     ) -> "NiftiSink | MghSink | ArraySink":
         """Return what writes a volume or an array slab by slab."""
         request = self.request
-        how = {"level": request.compress_level, "threads": request.threads}
+        how = {"level": request.compress_level, "threads": self.pieces.threads}
         if self.source.kind == "volume" and self.header is not None:
             if self.header.format == "NIfTI":
                 from upsample_cli.files.nifti import NiftiSink

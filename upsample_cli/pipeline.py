@@ -14,6 +14,7 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
 from upsample_cli.job import LABEL, Job, Request, prepare
+from upsample_cli.memory import fit
 from upsample_cli.output import (
     Destination,
     Progress,
@@ -82,12 +83,13 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
 
 
 def destination(job: Job, output_name: str) -> Destination:
-    """Return where the output goes, having checked that its format can hold it."""
+    """Return where the output goes, having checked that its format and the memory can hold it."""
     suffix = output_suffix(output_name, job.request.format, job.source.default_suffix)
-    output = Destination(output_name, suffix)
+    job.output = output = Destination(output_name, suffix)
     check_kind(job.source, output)
     if job.source.kind == "image":
         check_image(job.source, output, job.image_mode, job.resampler.shape_out)
+    fit(job, job.request.max_memory, output_name)
     return output
 
 
@@ -150,13 +152,13 @@ def _resampled(
     job: Job, source: "VolumeSource | ArraySource", watch: Watch
 ) -> Iterator[tuple[Array, int]]:
     """Yield what is to be written, in order, each with the number of values that did not fit."""
-    resampler, threads = job.resampler, job.request.threads
+    resampler, threads, division = job.resampler, job.pieces.threads, job.pieces.division
     if isinstance(resampler, MappedResampler):
         watched = WatchedPlanes(cast("NiftiSource", source), watch)
         for _ in range(job.items):
-            yield from resampler.stream(watched, job.channels, threads)
+            yield from resampler.stream(watched, job.channels, threads, division)
         return
-    group = items_per_group(resampler, job.channels)
+    group = items_per_group(resampler, job.channels, division)
     if group > 1:
         for begin in range(0, job.items, group):
             count = min(group, job.items - begin)
@@ -166,9 +168,10 @@ def _resampled(
             result = np.empty((count, *resampler.shape_out, job.channels), resampler.dtype_out)
             yield result, resample_array(resampler, items, result, threads)
         return
-    chunk, slab = planes_per_chunk(resampler, job.channels, threads)
+    chunk, slab = planes_per_chunk(resampler, job.channels, threads, division)
     for _ in range(job.items):
-        yield from stream_item(resampler, _chunks(source, chunk, watch), threads, slab)
+        chunks = _chunks(source, chunk, watch)
+        yield from stream_item(resampler, chunks, threads, slab, division)
 
 
 def _chunks(source: "VolumeSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
@@ -184,22 +187,23 @@ def _run_image(
 ) -> None:
     from upsample_cli.passes.alpha import weigh_colours
 
-    request, source, resampler = job.request, job.source, job.resampler
+    request, source, resampler, threads = job.request, job.source, job.resampler, job.pieces.threads
     assert source.kind == "image"
     assert not isinstance(resampler, MappedResampler)
     _, pixels = source.pixels(blurs=job.method.mode.blurs)
     result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
-    misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], request.threads)
+    misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], threads)
     watch = _watch(job)
     watch.add_input(pixels)
     _check_labels(job, watch, misfits)
     watch.add_output(result)
     job.warnings += watch.warnings()
     if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
-        weigh_colours(pixels, result, job.axes, job.method, request.threads)
+        weigh_colours(pixels, result, job.axes, job.method, threads)
+    del pixels  # or they would lie beside what the encoder needs
     done(result.nbytes)
     job.warnings += save_image(
-        files[0], output, job.image_mode, result, source, request.image, request.threads
+        files[0], output, job.image_mode, result, source, request.image, threads
     )
     _warn_of_losses(job, misfits)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from upsample_cli.inverse.plan import Plan
     from upsample_cli.job import Job
     from upsample_cli.mapped import Mapped
+    from upsample_cli.memory import Work
     from upsample_cli.passes.resampler import Resampler
     from upsample_cli.sampling.mapping import AlignedMap
 
@@ -68,6 +69,7 @@ def _rows(key: str, matrix: list[list[float]], width: int) -> list[str]:
 
 def explain_job(job: "Job") -> str:
     """Return what a job would do: shapes, sampling, affine and memory, as text."""
+    limit = job.request.max_memory
     resampler = job.resampler
     lines = [
         f"input    {job.before}",
@@ -77,7 +79,7 @@ def explain_job(job: "Job") -> str:
         + (", antialias" if job.method.antialias else ""),
         f"which    {job.method.mode.summary}",
         f"sums in  {resampler.arithmetic.description}",
-        f"memory   about {readable_bytes(job.working_bytes)} beside the program",
+        _memory_line(job, limit, job.source.name),
         *_field_lines(job),
         "",
         *(_axis_lines(job) if job.mapped is None else _mapped_lines(job.mapped)),
@@ -116,13 +118,34 @@ def _by(lengths: Iterable[float]) -> str:
     return " × ".join(f"{length:.6g}" for length in lengths)
 
 
-def explain_plan(plan: "Plan") -> str:
-    """Return what a pooling or one of its inverses would do, with each size's formula."""
+def _memory_line(work: "Work", limit: int | None, name: str) -> str:
+    """Return the memory that work needs, and whether and how it fits into a limit."""
+    from upsample_cli.errors import MemoryLimitError
+    from upsample_cli.memory import fit, total_bytes
+
+    if limit is None:
+        return f"memory   about {readable_bytes(work.working_bytes)} beside the program"
+    wanted = work.pieces
+    try:
+        fit(work, limit, name)
+    except MemoryLimitError as error:
+        return f"memory   {error.problem}; {error.remedy}"
+    given = work.pieces
+    how = f"1/{given.division} of the usual pieces, {given.threads} of {wanted.threads} threads"
+    line = f"memory   about {readable_bytes(total_bytes(work))}, program included, which fits"
+    return line + (f": {how}" if given != wanted else "")
+
+
+def explain_plan(plan: "Plan", limit: int | None = None) -> str:
+    """Return what a pooling or one of its inverses would do, with each size's formula.
+
+    ``limit`` is what the whole process may hold, in bytes.
+    """
     lines = [
         f"input    {plan.before}",
         f"output   {plan.after}, {readable_bytes(plan.output_bytes)}",
         f"does     {plan.name}",
-        f"memory   about {readable_bytes(plan.working_bytes)} beside the program",
+        _memory_line(plan, limit, plan.stack.source.name),
         "",
         "axis   size out",
     ]

@@ -20,6 +20,12 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def end_threads() -> None:
+    """End the threads that are kept, and with them the memory that each keeps."""
+    while _pools:
+        _pools.popitem()[1].shutdown()
+
+
 def run_all(tasks: Sequence[Callable[[], R]], threads: int) -> list[R]:
     """Run independent tasks on up to ``threads`` threads.
 

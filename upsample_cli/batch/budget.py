@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from upsample_cli.batch.task import Task
-from upsample_cli.errors import MemoryLimitError
+from upsample_cli.errors import RequestError
 from upsample_cli.resources import available_memory, resident_bytes
 from upsample_cli.text import readable_bytes
 from upsample_cli.threads import available_threads
@@ -59,7 +59,7 @@ def plan_budget(
 
     Raises
     ------
-    MemoryLimitError
+    RequestError
         If they do not suffice for the workers that the user wants, or for one.
     """
     cores = available_threads()
@@ -67,9 +67,6 @@ def plan_budget(
     memory = free if max_memory is None else min(free, max_memory - resident_bytes())
     wanted = jobs or max(1, min(len(tasks), cores // (threads or 1), memory // USUAL_WORKER))
     if memory < wanted * LEAST_WORKER:
-        raise MemoryLimitError(
-            "--jobs" if jobs else "--max-memory",
-            f"{wanted} workers need {readable_bytes(wanted * LEAST_WORKER + resident_bytes())}",
-            "allow more with --max-memory, or use fewer --jobs" if max_memory else "free some",
-        )
+        problem = f"{wanted} workers need {readable_bytes(wanted * LEAST_WORKER)} of memory"
+        raise RequestError("--jobs", problem, "use fewer, or allow more")
     return Budget(wanted, threads or max(1, cores // wanted), memory // wanted)

@@ -71,12 +71,12 @@ def finished(done: "Summary", *, quiet: bool) -> None:
     summary(done.line, quiet=quiet)
 
 
-def explanation(plan: "Plan", *, quiet: bool) -> None:
-    """Print what a plan would do, and close its files."""
+def explanation(plan: "Plan", max_memory: int | None, *, quiet: bool) -> None:
+    """Print what a plan would do, and whether memory allows it; close its files."""
     from upsample_cli.report import explain_plan
 
     with contextlib.closing(plan):
-        answer(explain_plan(plan))
+        answer(explain_plan(plan, max_memory))
         notes(plan.warnings, plan.hints, quiet=quiet)
 
 

@@ -17,6 +17,7 @@ def conv_transpose(
     output_size: options.OutputSize = None,
     dtype: options.RealDtype = None,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
@@ -35,7 +36,7 @@ def conv_transpose(
     Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
     """
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts
+    from upsample_cli.cli.parsing import parse_counts, parse_memory
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.convolve import conv_transpose as convolve_file
     from upsample_cli.inverse.convolve import prepare_convolve
@@ -56,11 +57,12 @@ def conv_transpose(
         dtype=dtype,
         image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
         compress_level=compress_level,
         format=format_name,
         force=force,
     )
     if explain:
-        console.explanation(prepare_convolve(request, source), quiet=quiet)
+        console.explanation(prepare_convolve(request, source), request.max_memory, quiet=quiet)
         return
     console.finished(convolve_file(request, source, output, console.progress(quiet)), quiet=quiet)

@@ -21,6 +21,7 @@ def explain(
     dtype: options.Dtype = None,
     fill: options.Fill = None,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     frame: options.Frame = None,
     max_pixels: options.MaxPixels = None,
     quiet: options.Quiet = False,
@@ -35,7 +36,7 @@ def explain(
     console.set_up(quiet=quiet, debug=debug)
     from contextlib import closing
 
-    from upsample_cli.cli.parsing import parse_target
+    from upsample_cli.cli.parsing import parse_memory, parse_target
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request, prepare
     from upsample_cli.report import explain_job
@@ -53,6 +54,7 @@ def explain(
         recompute_scale_factor=recompute_scale_factor,
         dtype=dtype,
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
     )
     job = prepare(request, source)
     with closing(job.source):

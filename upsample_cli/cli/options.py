@@ -181,6 +181,17 @@ Threads = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="The most that this process may hold, program included, such as 512M or 1.5G: it "
+        "works in smaller pieces, or refuses what does not fit. The output is the same.",
+        show_default=False,
+        rich_help_panel=HOW,
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", "-f", help="Replace an existing output.", rich_help_panel=FILES),

@@ -9,6 +9,7 @@ from upsample_cli.sampling.target import Target
 from upsample_cli.sampling.windows import LIMIT
 
 KEEP, SMALLEST = "keep", "smallest"
+MEMORY = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)\s*(?P<unit>([KMGT](iB|B)?|B)?)", re.IGNORECASE)
 Values = tuple[float | None, ...]
 
 
@@ -105,6 +106,35 @@ def parse_counts(option: str, text: str | None, *, least: int = 1) -> tuple[int,
     if max(counts) >= LIMIT:
         raise RequestError(option, f"{max(counts)} is too large", f"use less than {LIMIT}")
     return counts
+
+
+def parse_memory(text: str | None) -> int | None:
+    """Return a number of bytes, or None for an option that was not given.
+
+    >>> parse_memory("1.5G"), parse_memory("200 MiB"), parse_memory("4096")
+    (1610612736, 209715200, 4096)
+
+    Raises
+    ------
+    RequestError
+        If the text is no number of bytes above 0.
+    """
+    if text is None:
+        return None
+    found = MEMORY.fullmatch(text.strip())
+    size = float(found["number"]) * _unit(found["unit"].upper()) if found else 0
+    if size < 1:
+        problem = f"{text!r} is not a number of bytes"
+        raise RequestError("--max-memory", problem, "use 512M or 1.5G or 200MiB")
+    return int(size)
+
+
+def _unit(name: str) -> int:
+    """Return the bytes of a unit: of 1024 as in ls, of 1000 where it is spelt out as MB."""
+    if not name or name == "B":
+        return 1
+    power = 1 + "KMGT".index(name[0])
+    return int(1000**power if name[1:] == "B" else 1024**power)
 
 
 def _split(text: str) -> list[str]:

@@ -13,6 +13,7 @@ def pool(
     ceil_mode: options.CeilMode = False,
     indices: options.NewIndices = None,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
@@ -31,7 +32,7 @@ def pool(
     Example: upsample-cli pool sample_data/brain.nii.gz pooled.nii.gz --kernel-size 2
     """
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts
+    from upsample_cli.cli.parsing import parse_counts, parse_memory
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.pool import PoolRequest, prepare_pool
     from upsample_cli.inverse.pool import pool as pool_file
@@ -47,11 +48,12 @@ def pool(
         indices=indices,
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
         compress_level=compress_level,
         format=format_name,
         force=force,
     )
     if explain:
-        console.explanation(prepare_pool(request, source), quiet=quiet)
+        console.explanation(prepare_pool(request, source), request.max_memory, quiet=quiet)
         return
     console.finished(pool_file(request, source, output, console.progress(quiet)), quiet=quiet)

@@ -23,6 +23,7 @@ def resample(
     fill: options.Fill = None,
     straight_alpha: options.StraightAlpha = False,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
@@ -42,7 +43,7 @@ def resample(
     Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
     """
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_target
+    from upsample_cli.cli.parsing import parse_memory, parse_target
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request
     from upsample_cli.pipeline import resample as resample_file
@@ -60,6 +61,7 @@ def resample(
         recompute_scale_factor=recompute_scale_factor,
         dtype=dtype,
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
         compress_level=compress_level,
         format=format_name,
         force=force,

@@ -39,6 +39,7 @@ def restore(
     mode: Mode = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
@@ -56,6 +57,7 @@ def restore(
     Example: upsample-cli restore x2.nii.gz back.nii.gz
     """
     console.set_up(quiet=quiet, debug=debug)
+    from upsample_cli.cli.parsing import parse_memory
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.job import Request
     from upsample_cli.restore import restore as restore_file
@@ -68,6 +70,7 @@ def restore(
         mode=mode.value if mode else "",
         dtype=dtype,
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
         compress_level=compress_level,
         format=format_name,
         force=force,

@@ -9,6 +9,7 @@ def unpool(
     indices: options.Indices = None,
     output_size: options.OutputSize = None,
     threads: options.Threads = None,
+    max_memory: options.MaxMemory = None,
     force: options.Force = False,
     compress_level: options.CompressLevel = 1,
     format_name: options.Format = None,
@@ -28,7 +29,7 @@ def unpool(
     (pooled.nii.gz is what the example of pool writes.)
     """
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts
+    from upsample_cli.cli.parsing import parse_counts, parse_memory
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.inverse.unpool import UnpoolRequest, prepare_unpool
     from upsample_cli.inverse.unpool import unpool as unpool_file
@@ -39,11 +40,12 @@ def unpool(
         output_size=parse_counts("--output-size", output_size),
         image=ImageOptions(frame=frame, max_pixels=max_pixels),
         threads=threads or available_threads(),
+        max_memory=parse_memory(max_memory),
         compress_level=compress_level,
         format=format_name,
         force=force,
     )
     if explain:
-        console.explanation(prepare_unpool(request, source), quiet=quiet)
+        console.explanation(prepare_unpool(request, source), request.max_memory, quiet=quiet)
         return
     console.finished(unpool_file(request, source, output, console.progress(quiet)), quiet=quiet)

@@ -16,8 +16,8 @@ Array = NDArray[Any]
 
 BLOCK = 2**18
 """Bytes that are deflated as one unit. Fixed, so that a file's bytes depend on nothing else."""
-BLOCKS_AT_ONCE = 64
-"""Compressed blocks that wait for the writer, at most."""
+BLOCKS_AT_ONCE, BLOCKS_PER_THREAD = 64, 16
+"""Compressed blocks that wait for the writer, at most: in all, and for each thread."""
 LEVEL = 1
 """ISA-L's levels 2 and 3 take longer than this one, for files that differ by 1 %."""
 
@@ -45,9 +45,9 @@ def encode(pixels: Array, depth: int, threads: int) -> Iterator[bytes]:
         partial(_deflate, pixels, depth, begin, min(begin + rows, height))
         for begin in range(0, height, rows)
     ]
-    adler = 1
-    for begin in range(0, len(tasks), BLOCKS_AT_ONCE):
-        for block in run_all(tasks[begin : begin + BLOCKS_AT_ONCE], threads):
+    adler, at_once = 1, min(BLOCKS_AT_ONCE, BLOCKS_PER_THREAD * threads)
+    for begin in range(0, len(tasks), at_once):
+        for block in run_all(tasks[begin : begin + at_once], threads):
             adler = combined_adler32(adler, block.adler, block.size)
             head = ZLIB_HEADER if block.is_first else b""
             tail = adler.to_bytes(4, "big") if block.is_last else b""

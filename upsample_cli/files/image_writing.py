@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from upsample_cli.errors import FileError, RequestError
+from upsample_cli.errors import FileError, RequestError, UpsampleError
 from upsample_cli.files.image import ImageSource, reason_of
 from upsample_cli.files.image_formats import WITH_ALPHA, check_can_write
 from upsample_cli.files.image_metadata import save_options
@@ -72,6 +72,8 @@ def write_image(
             write_png(file, _stand_in(mode, pixels, source), data, threads, **settings)
         else:
             _from_array(mode, pixels, source).save(file, format, **settings)
+    except UpsampleError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

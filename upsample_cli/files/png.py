@@ -44,6 +44,17 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         yield name, content
 
 
+def largest_chunk(file: BinaryIO) -> int:
+    """Return the length of the largest chunk of a PNG file, as far as its chunks are whole."""
+    file.seek(8)
+    largest = 0
+    while len(header := file.read(8)) == 8:
+        length, _ = struct.unpack(">I4s", header)
+        largest = max(largest, length)
+        file.seek(length + 4, io.SEEK_CUR)
+    return largest
+
+
 def without_pixels(file: BinaryIO) -> BinaryIO:
     """Return a PNG of one pixel, in memory, that has every other chunk of a file.
 

@@ -24,6 +24,12 @@ COMPRESSION_BLOCK = 2**20
 MOST_COMPRESSORS = 8
 """Each holds a few blocks; this many outrun any disk."""
 
+DECOMPRESSION_BLOCK = 2**18
+"""Bytes that are inflated at once. Larger ones are no faster, and eight times as much is held."""
+
+READER_BYTES = 12 * DECOMPRESSION_BLOCK
+"""What reading gzip holds: the compressed bytes, and blocks that wait."""
+
 SKIP_BYTES = 2**20
 HEAD_BYTES = 1024
 
@@ -140,7 +146,9 @@ class ForwardReader:
         if self.is_gzip:
             # A thread that waits for a pipe could not be stopped by an interrupt.
             threads = 1 if file.seekable() else 0
-            self.file = igzip_threaded.open(file, "rb", threads=threads)  # type: ignore[no-untyped-call]
+            self.file = igzip_threaded.open(  # type: ignore[no-untyped-call]
+                file, "rb", threads=threads, block_size=DECOMPRESSION_BLOCK
+            )
         self.position = 0
 
     def largest_possible_size(self) -> int | None:

@@ -36,6 +36,7 @@ from upsample_cli.output import (
     open_outputs,
 )
 from upsample_cli.passes.arithmetic import store
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window, filled
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 DEFAULT_DTYPE = "float32"
+DOUBLE_BYTES = 8
 
 
 @dataclass(kw_only=True)
@@ -59,6 +61,22 @@ class ConvolvePlan(Plan):
     def sums_in(self) -> np.dtype[Any]:
         """The dtype of the arithmetic: float64 where float32 would lose stored digits."""
         return np.result_type(self.stack.dtype, self.dtype, np.float32)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The real values, the sums where they are not the output itself, and what they take."""
+        kernel, stack, count = self.kernel, self.stack, self.batch_size
+        groups, element = kernel.groups, self.sums_in.itemsize
+        source = (count, groups, stack.channels // groups, *three_dimensional(stack.spatial, 1))
+        target = (count, groups, self.channels // groups, *three_dimensional(self.sizes, 1))
+        windows = three_dimensional(kernel.windows, Window(1, 1))
+        padded = scratch_elements(source, kernel.weight, windows, target) * element
+        real, sums = math.prod(source) * element, math.prod(target) * element
+        if stack.source.kind == "volume" and stack.source.header.scaling != (1.0, 0.0):
+            padded = max(padded, 2 * DOUBLE_BYTES * math.prod(source))
+        if self.dtype == self.sums_in:
+            return real + padded
+        return real + sums + max(0, padded - self.batch_out)
 
 
 def prepare_convolve(request: ConvolveRequest, input_name: str) -> ConvolvePlan:
@@ -107,6 +125,7 @@ def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -
         dtype,
         f"transposed convolution ({request.kernel or 'weight'})",
         [_formula(*of_axis) for of_axis in zip(kernel.windows, axes, strict=True)],
+        pieces=Pieces(request.threads),
         hints=[hint] if hint else [],
         kernel=kernel,
     )
@@ -114,19 +133,7 @@ def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -
     blur = "a transposed convolution" if blurs else ""
     plan.warnings += warnings_about_source(source, blur, "use --kernel nearest")
     _settle_elements(plan)
-    plan.scratch_bytes = _scratch_bytes(plan)
     return plan
-
-
-def _scratch_bytes(plan: ConvolvePlan) -> int:
-    """Return the size of the real values, the sums before they are stored, and what they take."""
-    kernel, stack, count = plan.kernel, plan.stack, plan.stack.batch_size
-    groups = kernel.groups
-    source = (count, groups, stack.channels // groups, *three_dimensional(stack.spatial, 1))
-    target = (count, groups, plan.channels // groups, *three_dimensional(plan.sizes, 1))
-    windows = three_dimensional(kernel.windows, Window(1, 1))
-    elements = scratch_elements(source, kernel.weight, windows, target)
-    return (math.prod(source) + math.prod(target) + elements) * plan.sums_in.itemsize
 
 
 def _output_dtype(request: ConvolveRequest, stack: Stack) -> np.dtype[Any]:
@@ -220,7 +227,7 @@ def conv_transpose(
         check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
         names = file_names(output)
         with open_outputs(names, force=request.force) as files, progress(plan.output_bytes) as done:
-            results = _convolved(plan, request.threads)
+            results = _convolved(plan, plan.pieces.threads)
             write_results(plan, request, output, files, results, done)
         if plan.misfits:
             plan.warnings.append(loss_warning(plan.misfits, plan.dtype))
@@ -238,7 +245,7 @@ def _convolved(plan: ConvolvePlan, threads: int) -> Iterator[Array]:
     taps = three_dimensional(kernel.weight.shape[2:], 1)
     weight = np.ascontiguousarray(kernel.weight, element).reshape(groups, each, outputs, *taps)
     bias = kernel.bias.astype(element).reshape(groups, outputs)
-    for batch in stack.batches():
+    for batch in stack.batches(plan.pieces.division):
         real = real_values(stack, batch, element).reshape(len(batch), groups, each, *spatial)
         sums = np.empty((len(batch), groups, outputs, *sizes), element)
         transposed_array(real, weight, bias, windows, sums, threads)

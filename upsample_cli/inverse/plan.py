@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.files import output_suffix
-from upsample_cli.inverse.stack import Stack
+from upsample_cli.inverse.stack import Stack, blends
+from upsample_cli.memory import decoding_bytes, encoder_bytes, fit, gzip_bytes, reading_bytes
 from upsample_cli.output import (
     Contents,
     Destination,
@@ -18,6 +19,7 @@ from upsample_cli.output import (
     check_kind,
     save_image,
 )
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ Done = Callable[[int], object]
 
 @dataclass(frozen=True, kw_only=True)
 class FileRequest:
-    """What a user can ask of any of the three: how files are read and written."""
+    """What a user can ask of any of the three: how files are read and written.
+
+    ``max_memory`` is the most that the whole process may hold at any time, in bytes.
+    """
 
     image: "ImageOptions"
     threads: int = 1
@@ -64,8 +69,10 @@ class Plan:
         The output's header, for a volume.
     image_mode
         The output's Pillow mode, for an image.
-    scratch_bytes
-        What the work needs beside its input and its output.
+    pieces
+        How much is worked on at once.
+    output
+        Where it goes; until that is known, standard output in the source's format.
     warnings, hints
         What the user should know.
     """
@@ -79,9 +86,13 @@ class Plan:
     formulas: list[str]
     header: "NiftiHeader | None" = None
     image_mode: str = ""
-    scratch_bytes: int = 0
+    pieces: Pieces = field(default_factory=Pieces)
+    output: Destination = field(init=False)
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.output = Destination("-", self.stack.source.default_suffix)
 
     def close(self) -> None:
         """Close the input."""
@@ -100,9 +111,52 @@ class Plan:
     @property
     def working_bytes(self) -> int:
         """An estimate of the memory that the work needs, beyond what the program itself takes."""
-        stack = self.stack
-        batch_out = self.output_bytes // stack.items * stack.batch_size
-        return 2 * (stack.item_bytes * stack.batch_size + batch_out) + self.scratch_bytes
+        source, threads, written = self.stack.source, self.pieces.threads, self.batch_out
+        copied = written if self.channels > 1 and source.kind != "array" else 0
+        if source.kind != "image":
+            files = reading_bytes(source, self.batch_in) + gzip_bytes(self.output, self.pieces)
+            return self.held(self.batch_in) + max(self.scratch_bytes, copied) + files
+        read = self.batch_in * (2 if self.stack.channels > 1 else 1)
+        encoding = encoder_bytes(self.output, self.image_mode, self.sizes, source, threads)
+        stages = (
+            decoding_bytes(source, blurs=blends(source)),
+            self.held(read) + self.scratch_bytes,
+            self.kept_bytes + written + copied + encoding,
+        )
+        return max(stages)
+
+    def held(self, read: int) -> int:
+        """Return the size of batches of input and output, for ``read`` bytes of one of input.
+
+        Of several, the one before is held while the next is made.
+        """
+        together = 2 if self.batch_size < self.stack.items else 1
+        return together * (read + self.batch_out) + self.kept_bytes
+
+    @property
+    def batch_size(self) -> int:
+        """The number of items that are read together."""
+        return self.stack.batch_size(self.pieces.division)
+
+    @property
+    def batch_in(self) -> int:
+        """The size of what is read together."""
+        return self.stack.item_bytes * self.batch_size
+
+    @property
+    def batch_out(self) -> int:
+        """The size of what is made of that."""
+        return self.output_bytes // self.stack.items * self.batch_size
+
+    @property
+    def scratch_bytes(self) -> int:
+        """What a batch needs beside its input and its output, until it is done."""
+        return 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept of all batches until the end."""
+        return 0
 
     @property
     def before(self) -> Contents:
@@ -135,16 +189,17 @@ def contents(
 def destination(
     plan: Plan, request: FileRequest, output_name: str, *, exact: bool = False
 ) -> Destination:
-    """Return where the output goes, having checked that its format can hold it.
+    """Return where the output goes, having checked that its format and the memory can hold it.
 
     ``exact`` values can become neither another dtype nor nearly the same.
     """
     source = plan.stack.source
     suffix = output_suffix(output_name, request.format, source.default_suffix)
-    output = Destination(output_name, suffix)
+    plan.output = output = Destination(output_name, suffix)
     check_kind(source, output)
     if source.kind == "image":
         check_image(source, output, plan.image_mode, plan.sizes, exact=exact)
+    fit(plan, request.max_memory, output_name)
     return output
 
 
@@ -161,7 +216,7 @@ def write_results(
     if source.kind == "image":
         (result,) = results
         pixels = np.ascontiguousarray(np.moveaxis(result[0], 0, -1))
-        arguments = (plan.image_mode, pixels, source, request.image, request.threads)
+        arguments = (plan.image_mode, pixels, source, request.image, plan.pieces.threads)
         plan.warnings += save_image(files[0], output, *arguments)
         done(result.nbytes)
         return
@@ -183,7 +238,7 @@ def _open_sink(
     if plan.header is not None:
         from upsample_cli.files.nifti import NiftiSink
 
-        level, threads = request.compress_level, request.threads
+        level, threads = request.compress_level, plan.pieces.threads
         return NiftiSink(plan.header, files, is_gzip=is_gzip, level=level, threads=threads)
     from upsample_cli.files.array import ArraySink
 

@@ -32,6 +32,7 @@ from upsample_cli.output import (
     file_names,
     open_outputs,
 )
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.pooling import pool_array
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import POOLED_SIZE, Window, filled
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INDEX_BYTES = 8
+WRITTEN_AT_ONCE = 2**24
+"""NumPy's own buffer for writing an array; then the input is held no more."""
 OPAQUE = 255
 
 
@@ -62,6 +65,22 @@ class PoolPlan(Plan):
     """A pooling that is ready to run, and what its record will say."""
 
     record: Record
+
+    @property
+    def kept_bytes(self) -> int:
+        """The indices, and all of them once more when several batches become one."""
+        indices = INDEX_BYTES * math.prod(self.leading) * math.prod(self.sizes)
+        return indices * (2 if self.batch_size < self.stack.items else 1)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Values in an order or a dtype that can be compared, or what NumPy writes at once."""
+        ordered = 0
+        if falls(self.stack):
+            ordered = self.batch_in + self.batch_out
+        elif self.dtype == np.float16:
+            ordered = 2 * (self.batch_in + self.batch_out)
+        return max(ordered, min(WRITTEN_AT_ONCE, self.kept_bytes) - self.batch_in)
 
 
 def prepare_pool(request: PoolRequest, input_name: str) -> PoolPlan:
@@ -104,10 +123,10 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
         "max-pool " + "×".join(str(window.kernel) for window in reversed(windows)),
         [_formula(*of_axis, request.ceil_mode) for of_axis in zip(windows, axes, strict=True)],
         image_mode=stack.image_mode,
+        pieces=Pieces(request.threads),
         hints=[hint] if hint else [],
         record=Record(source.kind, tuple(windows), request.ceil_mode, stack.shape, header),
     )
-    plan.scratch_bytes = 2 * INDEX_BYTES * math.prod(stack.leading) * math.prod(plan.sizes)
     plan.warnings += warnings_about_source(source, "", "")
     if source.kind == "volume":
         from upsample_cli.files.nifti_resampled import resampled_header
@@ -195,8 +214,8 @@ def _run(
     checksum, indices = Checksum(plan.stack), []
 
     def results() -> Iterator[Array]:
-        for batch in plan.stack.batches():
-            values, places = pool_batch(plan, batch, request.threads)
+        for batch in plan.stack.batches(plan.pieces.division):
+            values, places = pool_batch(plan, batch, plan.pieces.threads)
             _check_transparency(plan, output, values)
             checksum.add(values)
             indices.append(places)
@@ -205,7 +224,8 @@ def _run(
     with _open(file_names(output), record_file, force=request.force) as (files, record_stream):
         with progress(plan.output_bytes) as done:
             write_results(plan, request, output, files, results(), done)
-        whole = np.concatenate(indices).reshape(*plan.leading, *plan.sizes)
+        whole = indices[0] if len(indices) == 1 else np.concatenate(indices)
+        whole = whole.reshape(*plan.leading, *plan.sizes)
         write_record(record_stream, plan.record, whole, checksum.text())
 
 

@@ -40,6 +40,7 @@ WINDOW_FIELDS = ("kernel_size", "stride", "padding", "dilation")
 FASTEST = 1
 """Of zlib's levels; most bytes of an index are zero."""
 
+READ_AT_ONCE = 2**20
 LONGEST_TEXT = 4096
 LARGEST_HEADER = 2**28
 BROKEN = "is not a record that pool wrote, or is damaged"
@@ -221,10 +222,14 @@ class RecordFile:
             size = math.prod(shape) * dtype.itemsize
             if dtype.kind != kind or is_fortran or not 0 <= size <= limit:
                 raise ValueError(f"{name} is {dtype} of shape {shape}")
-            data = member.read(size)
-            if len(data) < size or member.read(1):
+            array = np.empty(shape, dtype)
+            # Read whole, it would be in memory twice.
+            for begin in range(0, size, READ_AT_ONCE):
+                piece = bytes_of(array)[begin : begin + READ_AT_ONCE]
+                piece[:] = member.read(len(piece))
+            if member.read(1):
                 raise ValueError(f"{name} has another size")
-        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+        return array.astype(dtype.newbyteorder("="), copy=False)
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -63,20 +63,19 @@ class Stack:
         """The size of one item."""
         return math.prod(self.spatial) * self.channels * self.dtype.itemsize
 
-    @property
-    def batch_size(self) -> int:
-        """The number of items that are read together."""
-        return max(1, min(self.items, BATCH_BYTES // self.item_bytes))
+    def batch_size(self, division: int = 1) -> int:
+        """Return the number of items that are read together."""
+        return max(1, min(self.items, BATCH_BYTES // division // self.item_bytes))
 
-    def batches(self) -> Iterator[Array]:
+    def batches(self, division: int = 1) -> Iterator[Array]:
         """Yield C-contiguous arrays (n, channels, *spatial) of stored values."""
-        source = self.source
+        source, size = self.source, self.batch_size(division)
         if source.kind == "image":
             _, pixels = source.pixels(blurs=blends(self.source))
             yield np.ascontiguousarray(np.moveaxis(pixels, -1, 0)[np.newaxis])
             return
-        for begin in range(0, self.items, self.batch_size):
-            count = min(self.batch_size, self.items - begin)
+        for begin in range(0, self.items, size):
+            count = min(size, self.items - begin)
             if source.kind == "array":
                 values = source.read(count * self.channels * self.spatial[0])
                 yield values.reshape(count, self.channels, *self.spatial)

@@ -29,6 +29,7 @@ from upsample_cli.output import (
     file_names,
     open_outputs,
 )
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.pooling import unpool_array
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window, filled
@@ -66,6 +67,17 @@ class UnpoolPlan(Plan):
 
     file: RecordFile
     fill: Any
+
+    @property
+    def kept_bytes(self) -> int:
+        """The indices."""
+        return INDEX_BYTES * math.prod(self.stack.shape)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Where a batch goes in an output of another size: its places, axis by axis."""
+        moved = (len(self.sizes) + 1) * self.kept_bytes // self.stack.items * self.batch_size
+        return 0 if self.sizes == self.file.record.sizes else moved
 
     def close(self) -> None:
         """Close the input and the record."""
@@ -115,7 +127,7 @@ def _prepare(request: UnpoolRequest, source: "Source", file: RecordFile) -> Unpo
         "max-unpool",
         [_formula(*of_axis) for of_axis in zip(record.windows, axes, strict=True)],
         image_mode=stack.image_mode,
-        scratch_bytes=2 * INDEX_BYTES * math.prod(stack.shape),
+        pieces=Pieces(request.threads),
         warnings=warnings,
         file=file,
         fill=fill,
@@ -253,7 +265,7 @@ def unpool(
         indices = plan.file.indices(plan.stack.shape)
         names = file_names(output)
         with open_outputs(names, force=request.force) as files, progress(plan.output_bytes) as done:
-            results = _unpooled(plan, indices, request.threads)
+            results = _unpooled(plan, indices, plan.pieces.threads)
             write_results(plan, request, output, files, results, done)
     return plan.summary((input_name, output_name), time.perf_counter() - started)
 
@@ -263,7 +275,7 @@ def _unpooled(plan: UnpoolPlan, indices: NDArray[np.int64], threads: int) -> Ite
     stack, file = plan.stack, plan.file
     places = indices.reshape(stack.items, stack.channels, -1)
     checksum, begin = Checksum(stack), 0
-    for batch in stack.batches():
+    for batch in stack.batches(plan.pieces.division):
         checksum.add(batch)
         here = places[begin : begin + len(batch)]
         begin += len(batch)

@@ -22,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Signature = tuple["str | Signature", ...]
 """Types of arguments, such as ``("float32[3]", "int64", ("float32[1]", "bool"))``."""
 
+before_compiling: list[Callable[[], None]] = []
+"""Called when a kernel has to be compiled; what they raise keeps it from that."""
+
 _lock = threading.RLock()
 _PYTHON_TYPES = {bool: "bool", int: "int64", float: "float64"}
 _log = logging.getLogger(__name__)
@@ -129,6 +132,8 @@ class Kernel:
             return None
 
     def _compiled(self, signature: Signature) -> int:
+        for check in before_compiling:
+            check()
         _say_once()
         # Numba takes longer to import than most files to resample.
         from upsample_cli.kernels.numba_code import machine_code

@@ -61,6 +61,11 @@ def _machine() -> Any:
     )
 
 
+def is_ready() -> bool:
+    """Whether the linker has been loaded, by the first kernel."""
+    return _jit.cache_info().currsize > 0
+
+
 @cache
 def _jit() -> Any:
     return llvm.create_lljit_compiler(_machine())

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.mapped import MappedResampler, Planes
+from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.streaming import CHUNK_BYTES, planes_per_chunk, stream_item, window_bytes
+from upsample_cli.passes.streaming import CHUNK_BYTES, planes_per_chunk, stream_bytes, stream_item
 from upsample_cli.sampling.mapping import AlignedMap
 from upsample_cli.sampling.modes import Method
 
@@ -53,26 +54,29 @@ class AlignedResampler(MappedResampler):
         self.fill = fill
         self.holds_item = not mapping.keeps_planes
 
-    def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
+    def stream(
+        self, source: Planes, channels: int, threads: int, division: int = 1
+    ) -> Iterator[tuple[Array, int]]:
         """Resample the next item."""
-        chunk, slab = planes_per_chunk(self.resampler, channels, threads)
+        chunk, slab = planes_per_chunk(self.resampler, channels, threads, division)
         before = self.mapping.offsets[2]
         after = self.shape_out[0] - before - self.resampler.shape_out[0]
-        yield from self._filled(before, channels)
+        yield from self._filled(before, channels, division)
         chunks = self._chunks(source, chunk)
-        for planes, misfits in stream_item(self.resampler, chunks, threads, slab):
+        for planes, misfits in stream_item(self.resampler, chunks, threads, slab, division):
             yield self._placed(planes), misfits
-        yield from self._filled(after, channels)
+        yield from self._filled(after, channels, division)
 
-    def working_bytes(self, channels: int, threads: int) -> int:
+    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
         """Return an estimate of the memory that one item needs."""
-        chunk, slab = planes_per_chunk(self.resampler, channels, threads)
-        element_in = self.dtype_in.itemsize * channels
-        held = math.prod(self.shape_in) * element_in if self.holds_item else 0
-        plane_in = math.prod(self.resampler.shape_in[1:]) * element_in
-        plane_out = math.prod(self.shape_out[1:]) * self.dtype_out.itemsize * channels
-        passing = (chunk * plane_in + slab * plane_out) * 2
-        return held + window_bytes(self.resampler, channels, chunk) + passing
+        chunk, slab = planes_per_chunk(self.resampler, channels, threads, division)
+        held = self.shape_in[0] if self.holds_item else chunk
+        read = held * math.prod(self.shape_in[1:]) * self.dtype_in.itemsize
+        # A slab that is smaller than the output is placed into a larger one.
+        is_placed = self.resampler.shape_out[1:] != self.shape_out[1:]
+        placed = 2 * slab * is_placed * math.prod(self.shape_out[1:]) * self.dtype_out.itemsize
+        streamed = stream_bytes(self.resampler, channels, Pieces(threads, division))
+        return (read + placed) * channels + streamed
 
     def _chunks(self, source: Planes, size: int) -> Iterator[Array]:
         if self.mapping.keeps_planes:
@@ -102,8 +106,8 @@ class AlignedResampler(MappedResampler):
         placed[:, top : top + rows, left : left + columns] = planes
         return placed
 
-    def _filled(self, count: int, channels: int) -> Iterator[tuple[Array, int]]:
+    def _filled(self, count: int, channels: int, division: int) -> Iterator[tuple[Array, int]]:
         plane = np.full((1, *self.shape_out[1:], channels), self.fill, self.dtype_out)
-        at_once = max(1, CHUNK_BYTES // plane.nbytes)
+        at_once = max(1, CHUNK_BYTES // division // plane.nbytes)
         for begin in range(0, count, at_once):
             yield np.repeat(plane, min(at_once, count - begin), axis=0), 0

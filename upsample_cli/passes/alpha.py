@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.resampler import Plans, Resampler
+from upsample_cli.passes.resampler import Plans, Resampler, pass_elements
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 from upsample_cli.threads import run_all
@@ -19,6 +19,8 @@ SLAB_ROWS = 64
 SURE_ALPHA = 16 / 255
 """Where negative weights leave a smaller share of full alpha than this, dividing by it would
 magnify their ringing."""
+COUNT_BYTES = 10
+"""An int32 that counts, the mask that it counts, and the mask turned."""
 EXACT_FLOAT = {np.dtype("uint8"): np.float32, np.dtype("uint16"): np.float64}
 """What holds a colour times an alpha."""
 
@@ -52,6 +54,24 @@ def weigh_colours(
         for lo in range(0, len(output), SLAB_ROWS)
     ]
     run_all(tasks, threads)
+
+
+def weighing_bytes(
+    axes: Sequence[AxisMap], method: Method, dtype: np.dtype[Any], channels: int, threads: int
+) -> int:
+    """Return the memory that ``weigh_colours`` needs for pixels of a dtype."""
+    resampler = Resampler(axes, method, EXACT_FLOAT[dtype])
+    (size_in, width_in), (size_out, width) = resampler.shape_in, resampler.shape_out
+    rows = min(SLAB_ROWS, size_out)
+    outer = resampler.plans[0]
+    rows_in = min(size_in, rows * size_in // size_out + (0 if outer is None else outer.width))
+    pixel = channels * resampler.dtype_in.itemsize
+    # Which pixels are not opaque is counted before they are weighted, and passed.
+    passed = pass_elements(resampler, resampler.plans) * resampler.arithmetic.dtype.itemsize
+    read = rows_in * (width_in * max(pixel, COUNT_BYTES) + passed * channels)
+    # The result, the colours divided, once more by absolute weights, and where they go.
+    made = rows * width * (4 * pixel + COUNT_BYTES)
+    return min(threads, -(-size_out // SLAB_ROWS)) * (read + made)
 
 
 def _weigh_rows(resampler: Resampler, pixels: Array, lo: int, output: Array) -> int:

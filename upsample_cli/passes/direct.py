@@ -85,15 +85,14 @@ class PlaneWindow:
         arithmetic: Arithmetic,
     ) -> None:
         self.arithmetic = arithmetic
-        probe = np.zeros((1, 1, plane[-1]), element)
-        loaded = arithmetic.load(probe)
-        self.loads_as_read = np.may_share_memory(loaded, probe)
-        shape = (capacity, *plane[:-1], loaded.shape[-1])
+        lanes = plane[-1] * arithmetic.lanes(element)
+        self.loads_as_read = _loads_as_read(arithmetic, element)
+        shape = (capacity, *plane[:-1], lanes)
         self.planes = np.empty(shape, arithmetic.dtype)
         self.as_read = self.planes.view(element) if self.loads_as_read else self.planes
         self.origin = self.end = 0
 
-    def move(self, first: int, last: int, source: Planes) -> None:
+    def move(self, first: int, last: int, source: Planes, division: int = 1) -> None:
         """Hold planes [first, last) at least; neither is less than it was."""
         if self.end <= first:
             source.skip(first - self.end)
@@ -102,7 +101,7 @@ class PlaneWindow:
             kept = self.planes[first - self.origin : self.end - self.origin]
             self.planes[: len(kept)] = kept
             self.origin = first
-        at_once = max(1, CHUNK_BYTES // max(1, self.planes[:1].nbytes))
+        at_once = max(1, CHUNK_BYTES // division // max(1, self.planes[:1].nbytes))
         while self.end < last:
             stop = min(self.end + at_once, last)
             room = slice(self.end - self.origin, stop - self.origin)
@@ -111,6 +110,12 @@ class PlaneWindow:
             else:
                 self.planes[room] = self.arithmetic.load(source.read(stop - self.end))
             self.end = stop
+
+
+def _loads_as_read(arithmetic: Arithmetic, element: np.dtype[Any]) -> bool:
+    """Whether a value is loaded as the bytes that were read."""
+    probe = np.zeros((1, 1, 1), element)
+    return np.may_share_memory(arithmetic.load(probe), probe)
 
 
 def _capacity(plan: Plan) -> int:
@@ -151,35 +156,46 @@ class DirectResampler(MappedResampler):
         self.fill = fill
         self.holds_item = bool(mapping.matrix[2, 2] <= 0)
 
-    def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
+    def stream(
+        self, source: Planes, channels: int, threads: int, division: int = 1
+    ) -> Iterator[tuple[Array, int]]:
         """Resample the next item."""
-        plan = self._windows(channels, threads)
+        plan = self._windows(channels, threads, division)
         shape = (*self.shape_in[1:], channels)
         window = PlaneWindow(_capacity(plan), shape, self.dtype_in, self.arithmetic)
         for (lo, hi), (first, last) in plan:
-            window.move(first, last, source)
+            window.move(first, last, source, division)
             slab = np.empty((hi - lo, *self.shape_out[1:], channels), self.dtype_out)
             yield slab, self._sample(window, lo, slab, threads)
         source.skip(self.shape_in[0] - window.end)
 
-    def working_bytes(self, channels: int, threads: int) -> int:
+    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
         """Return an estimate of the memory that one item needs."""
-        plane = math.prod(self.shape_in[1:]) * channels * self.arithmetic.lanes(self.dtype_in)
-        slab = self._slab_planes(channels, threads) * self._plane_bytes(channels)
-        held = _capacity(self._windows(channels, threads)) * plane * self.arithmetic.dtype.itemsize
-        return held + 2 * slab + 2 * CHUNK_BYTES
+        values = channels * self.arithmetic.lanes(self.dtype_in)
+        plane = math.prod(self.shape_in[1:]) * values * self.arithmetic.dtype.itemsize
+        slab = self._slab_planes(channels, threads, division) * self._plane_bytes(channels)
+        capacity = _capacity(self._windows(channels, threads, division))
+        at_once = min(capacity, max(1, CHUNK_BYTES // division // plane))
+        own = math.prod(self.shape_in[1:]) * channels * self.dtype_in.itemsize
+        read = 0 if _loads_as_read(self.arithmetic, self.dtype_in) else at_once * (plane + own)
+        # A thread samples a share of its slab at a time.
+        sampled = slab // self.dtype_out.itemsize * self.arithmetic.dtype.itemsize
+        sampled //= SHARES_PER_THREAD if threads > 1 else 1
+        if self.arithmetic.destination(np.empty(1, self.dtype_out)) is not None:
+            sampled = 0
+        return capacity * plane + read + 2 * slab + sampled
 
     def _plane_bytes(self, channels: int) -> int:
         return math.prod(self.shape_out[1:]) * channels * self.dtype_out.itemsize
 
-    def _slab_planes(self, channels: int, threads: int) -> int:
-        least = min(threads, FEW_PLANES)
-        most = max(least, CHUNK_BYTES // self._plane_bytes(channels))
+    def _slab_planes(self, channels: int, threads: int, division: int) -> int:
+        least = max(1, min(threads, FEW_PLANES) // division)
+        most = max(least, CHUNK_BYTES // division // self._plane_bytes(channels))
         return min(most, self.shape_out[0])
 
-    def _windows(self, channels: int, threads: int) -> "Plan":
+    def _windows(self, channels: int, threads: int, division: int) -> "Plan":
         """Return the slabs [lo, hi), each with the input planes [first, last) to be held for it."""
-        size, depth = self._slab_planes(channels, threads), self.shape_out[0]
+        size, depth = self._slab_planes(channels, threads, division), self.shape_out[0]
         slabs = [(lo, min(lo + size, depth)) for lo in range(0, depth, size)]
         reads = [self.mapping.planes(*slab, self.sampler.reach) for slab in slabs]
         lasts = list(accumulate((last for _, last in reads), max))

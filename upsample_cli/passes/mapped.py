@@ -48,7 +48,9 @@ class MappedResampler(ABC):
     holds_item: bool
 
     @abstractmethod
-    def stream(self, source: Planes, channels: int, threads: int) -> Iterator[tuple[Array, int]]:
+    def stream(
+        self, source: Planes, channels: int, threads: int, division: int = 1
+    ) -> Iterator[tuple[Array, int]]:
         """Resample the next item of a source, and read it to its end.
 
         Yields
@@ -58,7 +60,7 @@ class MappedResampler(ABC):
         """
 
     @abstractmethod
-    def working_bytes(self, channels: int, threads: int) -> int:
+    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
         """Return an estimate of the memory that one item needs."""
 
 

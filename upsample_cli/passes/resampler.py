@@ -165,6 +165,29 @@ def apply_passes(
     return work
 
 
+def stores_directly(resampler: Resampler) -> bool:
+    """Whether the last pass writes to the target itself."""
+    return resampler.arithmetic.destination(np.empty(1, resampler.dtype_out)) is not None
+
+
+def pass_elements(resampler: Resampler, plans: Plans) -> int:
+    """Return how many elements a plane, passed by ``plans``, has beside where it comes and goes.
+
+    That is once loaded, if it has to be converted, and between one pass and the next.
+    """
+    probe = np.zeros((1, 1), resampler.dtype_in)
+    sizes = list(resampler.shape_in[1:])
+    is_converted = not np.may_share_memory(resampler.arithmetic.load(probe), probe)
+    total = math.prod(sizes) if is_converted else 0
+    if isinstance(resampler.arithmetic, Labelling):
+        return total
+    to_do = [index for index, plan in enumerate(plans[1:]) if plan is not None]
+    for index in to_do[:0:-1]:
+        sizes[index] = resampler.shape_out[index + 1]
+        total += math.prod(sizes)
+    return total
+
+
 def _elected(arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None) -> Array:
     sizes = [
         size if plan is None else plan.size_out

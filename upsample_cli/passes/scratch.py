@@ -13,6 +13,11 @@ KEPT_BYTES = 16 * 2**20
 _own = threading.local()
 
 
+def forget() -> None:
+    """Give up what this thread keeps; what it has got before must not be used any more."""
+    _own.__dict__.clear()
+
+
 def scratch(use: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Return an array with arbitrary content, valid until this thread asks for the same use."""
     dtype = np.dtype(dtype)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.passes.arithmetic import Floating
-from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.arithmetic import Floating, Labelling
+from upsample_cli.passes.pieces import Pieces
+from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
 from upsample_cli.passes.ring import PlaneRing, pass_planes
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.threads import run_all
@@ -33,7 +34,11 @@ WINDOW_BYTES = 32 * 2**20
 
 
 def stream_item(
-    resampler: Resampler, chunks: Iterable[Array], threads: int, slab_planes: int
+    resampler: Resampler,
+    chunks: Iterable[Array],
+    threads: int,
+    slab_planes: int,
+    division: int = 1,
 ) -> Iterator[tuple[Array, int]]:
     """Resample one item from its chunks of planes; the bits are those of ``resample_array``.
 
@@ -48,6 +53,8 @@ def stream_item(
         How many threads share the work on a chunk.
     slab_planes
         The most output planes that are given at once.
+    division
+        That of the pieces.
 
     Yields
     ------
@@ -60,21 +67,53 @@ def stream_item(
     chunks = chain([first], chunks)
     if outer is None:
         yield from _copied(resampler, chunks, threads)
-    elif _is_wide(resampler, outer, first.shape[-1]):
+    elif _is_wide(resampler, outer, first.shape[-1], division):
         yield from _summed(resampler, outer, chunks, threads)
     else:
         yield from _windowed(resampler, outer, chunks, threads, slab_planes)
 
 
-def window_bytes(resampler: Resampler, channels: int, chunk_planes: int) -> int:
+def window_bytes(resampler: Resampler, channels: int, chunk_planes: int, division: int = 1) -> int:
     """Return the memory that the window or the sums of one item need."""
     outer = resampler.plans[0]
     plane = _plane_bytes(resampler, channels)
     if outer is None:
         return 0
-    if _is_wide(resampler, outer, channels):
+    if _is_wide(resampler, outer, channels, division):
         return plane * (_overlap(outer) + 1)
     return plane * (_reach(outer) + chunk_planes)
+
+
+def stream_bytes(resampler: Resampler, channels: int, pieces: Pieces) -> int:
+    """Return the memory that one item needs while it is streamed.
+
+    That is two chunks and two slabs, as the one before is held while the next is made; the
+    window; and what lies between reading and the window, and between the window and a slab.
+    """
+    outer = resampler.plans[0]
+    chunk, slab = planes_per_chunk(resampler, channels, pieces.threads, pieces.division)
+    inner = pass_elements(resampler, resampler.plans_of_planes) * channels
+    between = inner * resampler.arithmetic.lanes(resampler.dtype_in)
+    loading = shared(chunk, pieces.threads) * between * resampler.arithmetic.dtype.itemsize
+    plane_in = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
+    plane_out = math.prod(resampler.shape_out[1:]) * channels * resampler.dtype_out.itemsize
+    window = window_bytes(resampler, channels, chunk, pieces.division)
+    storing = 0 if stores_directly(resampler) else _plane_bytes(resampler, channels)
+    if isinstance(resampler.arithmetic, Labelling) and storing:
+        storing = storing * math.prod(resampler.shape_out[1:]) // math.prod(resampler.shape_in[1:])
+    if outer is None:
+        slab, storing = chunk, storing * bool(between)
+    elif _is_wide(resampler, outer, channels, pieces.division):
+        slab, storing = 1, 0
+        window += chunk * _plane_bytes(resampler, channels)
+    storing *= shared(slab, pieces.threads)
+    return 2 * chunk * plane_in + loading + window + storing + 2 * slab * plane_out
+
+
+def shared(planes: int, threads: int) -> int:
+    """Return how many planes there is room for when threads share them, each having its own."""
+    count = max(1, min(threads, planes))
+    return count * -(-planes // count)
 
 
 def _copied(
@@ -191,8 +230,8 @@ def _overlap(outer: AxisPlan) -> int:
     return int((np.searchsorted(first, last, side="right") - np.arange(outer.size_out)).max())
 
 
-def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int) -> bool:
-    window = _reach(outer) * _plane_bytes(resampler, channels)
+def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int, division: int) -> bool:
+    window = _reach(outer) * _plane_bytes(resampler, channels) * division
     return isinstance(resampler.arithmetic, Floating) and outer.width > 4 and window > WINDOW_BYTES
 
 
@@ -201,24 +240,27 @@ def _plane_bytes(resampler: Resampler, channels: int) -> int:
     return math.prod(resampler.waiting_shape) * lanes * resampler.arithmetic.dtype.itemsize
 
 
-def planes_per_chunk(resampler: Resampler, channels: int, threads: int) -> tuple[int, int]:
+def planes_per_chunk(
+    resampler: Resampler, channels: int, threads: int, division: int = 1
+) -> tuple[int, int]:
     """Return how many input planes to read at once, and how many output planes to give at once.
 
     The memory that they take together does not grow with the number of threads.
     """
+    chunk_bytes = CHUNK_BYTES // division
     work = _plane_bytes(resampler, channels)
     read = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
     give = max(work, math.prod(resampler.shape_out[1:]) * channels * resampler.dtype_out.itemsize)
     ratio = resampler.shape_out[0] / resampler.shape_in[0]
-    least = min(threads, FEW_PLANES)
-    chunk = max(least, int(CHUNK_BYTES / max(work, read, give * ratio)))
-    slab = max(least, CHUNK_BYTES // give)
+    least = max(1, min(threads, FEW_PLANES) // division)
+    chunk = max(least, int(chunk_bytes / max(work, read, give * ratio)))
+    slab = max(least, chunk_bytes // give)
     return min(chunk, resampler.shape_in[0]), min(slab, resampler.shape_out[0])
 
 
-def items_per_group(resampler: Resampler, channels: int) -> int:
+def items_per_group(resampler: Resampler, channels: int, division: int = 1) -> int:
     """Return how many whole items to read at once: more than one only if they are small."""
     item_in = math.prod(resampler.shape_in) * resampler.dtype_in.itemsize
     item_work = _plane_bytes(resampler, channels) * resampler.shape_out[0]
     item_out = math.prod(resampler.shape_out) * resampler.dtype_out.itemsize
-    return CHUNK_BYTES // max(item_in * channels, item_work, item_out * channels)
+    return CHUNK_BYTES // division // max(item_in * channels, item_work, item_out * channels)

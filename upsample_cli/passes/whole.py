@@ -1,5 +1,6 @@
 """Whole arrays in memory, in strips on threads."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -7,8 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from upsample_cli.passes.arithmetic import Copying, Separable
 from upsample_cli.passes.fused import fused
-from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
 from upsample_cli.passes.ring import PlaneRing, span
 from upsample_cli.threads import run_all
 
@@ -49,6 +51,34 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
             for outputs in pairwise(edges):
                 tasks.append(partial(_strip, resampler, item, out, outputs, slab))
     return sum(run_all(tasks, threads))
+
+
+def strip_bytes(resampler: Resampler, items: int, channels: int, threads: int) -> int:
+    """Return the memory that ``resample_array`` needs beside its source and its target."""
+    arithmetic = resampler.arithmetic
+    value = channels * arithmetic.lanes(resampler.dtype_in) * arithmetic.dtype.itemsize
+    item_in = math.prod(resampler.shape_in) * channels * resampler.dtype_in.itemsize
+    item_out = math.prod(resampler.shape_out) * channels * resampler.dtype_out.itemsize
+    if resampler.dtype_in == resampler.dtype_out and not isinstance(arithmetic, Separable):
+        return 0
+    direct = stores_directly(resampler)
+    if direct and isinstance(arithmetic, Copying):
+        return 0
+    size_in, size_out = resampler.shape_in[0], resampler.shape_out[0]
+    if max(item_in, item_out) <= SLAB_BYTES:
+        rows_in, rows_out, count = size_in, size_out, min(items, SLAB_BYTES // max(item_in, 1))
+        count = max(1, min(count, -(-items // threads)))
+    else:
+        strips = threads * STRIPS_PER_THREAD if threads > 1 else 1
+        rows_out = min(max(1, SLAB_BYTES * size_out // item_out), -(-size_out // strips))
+        outer = resampler.plans[0]
+        reach = 0 if outer is None else outer.width
+        rows_in, count = min(size_in, rows_out * size_in // size_out + reach), 1
+    # What waits for the slowest axis, and what lies before it and after it.
+    waiting = 0 if resampler.plans[0] is None else math.prod(resampler.waiting_shape)
+    before = pass_elements(resampler, resampler.plans)
+    after = 0 if direct else math.prod(resampler.shape_out[1:])
+    return threads * count * value * (rows_in * (waiting + before) + rows_out * after)
 
 
 def _strip(
