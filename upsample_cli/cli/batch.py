@@ -72,6 +72,7 @@ def batch(
     from upsample_cli.batch.planning import Rules
     from upsample_cli.batch.run import BatchRequest
     from upsample_cli.batch.sharding import Shard
+    from upsample_cli.cli.parsing import parse_memory
 
     request = BatchRequest(
         source=source,
@@ -84,6 +85,7 @@ def batch(
         rules=Rules(force, retry_failed, checksum),
         jobs=jobs,
         threads=given["threads"],
+        max_memory=parse_memory(given["max_memory"]),
         shard=Shard.parse(shard) if shard else None,
         scheduler=dask,
         fail_fast=fail_fast,

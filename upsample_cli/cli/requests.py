@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from upsample_cli.cli.parsing import parse_counts, parse_target
+from upsample_cli.cli.parsing import parse_counts, parse_memory, parse_target
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.threads import available_threads
 
@@ -91,6 +91,7 @@ def _files(given: Given) -> Given:
             frame=given["frame"], max_pixels=given["max_pixels"], quality=given.get("quality")
         ),
         "threads": given["threads"] or available_threads(),
+        "max_memory": parse_memory(given.get("max_memory")),
         "compress_level": given.get("compress_level", 1),
         "format": given.get("format_name"),
         "force": given.get("force", False),
