@@ -19,8 +19,8 @@ from volumes import OBLIQUE, changed_fields, extension, read_volume, write_volum
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.job import Request
 from upsample_cli.record import read_record, record_name
+from upsample_cli.request import Request
 from upsample_cli.restore import restore
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.target import Target

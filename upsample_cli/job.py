@@ -17,60 +17,23 @@ from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler
+from upsample_cli.request import Request
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source, VolumeHeader, VolumeSource
     from upsample_cli.files.array import ArraySink
-    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.mgh import MghSink
     from upsample_cli.files.nifti import NiftiSink
-    from upsample_cli.files.nifti_geometry import Geometry
 
 
 LABEL = "label"
 
 TAP_BYTES = 64
 """What the plan of an axis takes for each output, in a mode of few taps."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything that a user can ask of one resample.
-
-    ``mode`` None is label for label maps (``labels``, or an intent that says so), else linear.
-    ``align_corners`` and ``antialias`` are None where the user said nothing. ``geometry`` is what
-    the output's header takes in place of the one that follows from the axes. ``max_memory`` is
-    the most that the whole process may hold at any time, in bytes.
-    """
-
-    target: Target | Like | Orientation
-    image: "ImageOptions"
-    mode: str | None = None
-    labels: bool = False
-    align_corners: bool | None = None
-    antialias: bool | None = None
-    recompute_scale_factor: bool = False
-    dtype: str | None = None
-    threads: int = 1
-    compress_level: int = 1
-    format: str | None = None
-    force: bool = False
-    straight_alpha: bool = False
-    record: bool = False
-    geometry: "Geometry | None" = None
-    max_memory: int | None = None
-
-    @property
-    def has_image_options(self) -> bool:
-        """Whether it asks for something that only images have."""
-        image = self.image
-        given = (image.frame, image.max_pixels, image.quality)
-        return self.straight_alpha or any(value is not None for value in given)
 
 
 @dataclass

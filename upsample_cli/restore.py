@@ -9,11 +9,11 @@ import numpy as np
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
-from upsample_cli.job import Request
 from upsample_cli.output import Progress, Summary
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.pipeline import resample
 from upsample_cli.record import read_record, record_name
+from upsample_cli.request import Request
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:

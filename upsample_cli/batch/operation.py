@@ -14,9 +14,8 @@ from upsample_cli.sampling.mapping import Like
 
 if TYPE_CHECKING:
     from upsample_cli.inverse.plan import Plan
-    from upsample_cli.inverse.pool import PoolRequest
-    from upsample_cli.inverse.weights import ConvolveRequest
-    from upsample_cli.job import Job, Request
+    from upsample_cli.job import Job
+    from upsample_cli.request import ConvolveRequest, PoolRequest, Request
 
     AnyRequest = Request | PoolRequest | ConvolveRequest
 

@@ -1,15 +1,11 @@
 """From the options of a command to what is asked of a file."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from upsample_cli.cli.parsing import parse_counts, parse_memory, parse_target
 from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.request import ConvolveRequest, PoolRequest, Request
 from upsample_cli.threads import available_threads
-
-if TYPE_CHECKING:
-    from upsample_cli.inverse.pool import PoolRequest
-    from upsample_cli.inverse.weights import ConvolveRequest
-    from upsample_cli.job import Request
 
 Given = dict[str, Any]
 """The options of a command, by the names of its parameters."""
@@ -28,7 +24,7 @@ TARGETS = (
 SAME = ("align_corners", "antialias", "recompute_scale_factor", "dtype", "labels")
 
 
-def resample_request(given: Given) -> "Request":
+def resample_request(given: Given) -> Request:
     """Return what ``resample`` is asked for.
 
     Raises
@@ -36,8 +32,6 @@ def resample_request(given: Given) -> "Request":
     RequestError
         If an option's text is not what it takes, or there is not one target.
     """
-    from upsample_cli.job import Request
-
     mode = given.get("mode")
     return Request(
         target=parse_target(**{name: given[name] for name in TARGETS}),
@@ -49,10 +43,8 @@ def resample_request(given: Given) -> "Request":
     )
 
 
-def pool_request(given: Given) -> "PoolRequest":
+def pool_request(given: Given) -> PoolRequest:
     """Return what ``pool`` is asked for; errors as in ``resample_request``."""
-    from upsample_cli.inverse.pool import PoolRequest
-
     return PoolRequest(
         kernel_size=parse_counts("--kernel-size", given["kernel_size"]) or (),
         stride=parse_counts("--stride", given["stride"]),
@@ -64,10 +56,8 @@ def pool_request(given: Given) -> "PoolRequest":
     )
 
 
-def conv_transpose_request(given: Given) -> "ConvolveRequest":
+def conv_transpose_request(given: Given) -> ConvolveRequest:
     """Return what ``conv-transpose`` is asked for; errors as in ``resample_request``."""
-    from upsample_cli.inverse.weights import ConvolveRequest
-
     kernel = given["kernel"]
     return ConvolveRequest(
         weight=given["weight"],

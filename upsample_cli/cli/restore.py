@@ -59,7 +59,7 @@ def restore(
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.parsing import parse_memory
     from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.job import Request
+    from upsample_cli.request import Request
     from upsample_cli.restore import restore as restore_file
     from upsample_cli.sampling.target import Target
     from upsample_cli.threads import available_threads

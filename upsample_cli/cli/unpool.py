@@ -31,8 +31,9 @@ def unpool(
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.parsing import parse_counts, parse_memory
     from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.inverse.unpool import UnpoolRequest, prepare_unpool
+    from upsample_cli.inverse.unpool import prepare_unpool
     from upsample_cli.inverse.unpool import unpool as unpool_file
+    from upsample_cli.request import UnpoolRequest
     from upsample_cli.threads import available_threads
 
     request = UnpoolRequest(

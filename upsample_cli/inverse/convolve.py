@@ -17,7 +17,6 @@ from upsample_cli.files.image_formats import WITH_ALPHA, mode_for_dtype
 from upsample_cli.inverse.plan import Plan, destination, write_results
 from upsample_cli.inverse.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
 from upsample_cli.inverse.weights import (
-    ConvolveRequest,
     Kernel,
     check_kernel_options,
     given_kernel,
@@ -38,6 +37,7 @@ from upsample_cli.output import (
 from upsample_cli.passes.arithmetic import store
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
+from upsample_cli.request import ConvolveRequest
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window, filled
 

@@ -20,31 +20,16 @@ from upsample_cli.output import (
     save_image,
 )
 from upsample_cli.passes.pieces import Pieces
+from upsample_cli.request import FileRequest
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySink
-    from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.nifti import NiftiSink
     from upsample_cli.files.nifti_header import NiftiHeader
 
 Array = NDArray[Any]
 Done = Callable[[int], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileRequest:
-    """What a user can ask of any of the three: how files are read and written.
-
-    ``max_memory`` is the most that the whole process may hold at any time, in bytes.
-    """
-
-    image: "ImageOptions"
-    threads: int = 1
-    compress_level: int = 1
-    format: str | None = None
-    force: bool = False
-    max_memory: int | None = None
 
 
 @dataclass

@@ -16,7 +16,6 @@ from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_formats import LOSSY
 from upsample_cli.inverse.plan import (
-    FileRequest,
     Plan,
     destination,
     write_results,
@@ -34,6 +33,7 @@ from upsample_cli.output import (
 )
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.pooling import pool_array
+from upsample_cli.request import PoolRequest
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import POOLED_SIZE, Window, filled
 
@@ -46,18 +46,6 @@ INDEX_BYTES = 8
 WRITTEN_AT_ONCE = 2**24
 """NumPy's own buffer for writing an array; then the input is held no more."""
 OPAQUE = 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolRequest(FileRequest):
-    """What a user can ask of one pooling; numbers are x first, one or one per axis."""
-
-    kernel_size: tuple[int, ...]
-    stride: tuple[int, ...] | None = None
-    padding: tuple[int, ...] = (0,)
-    dilation: tuple[int, ...] = (1,)
-    ceil_mode: bool = False
-    indices: str | None = None
 
 
 @dataclass(kw_only=True)

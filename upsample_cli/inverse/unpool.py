@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
 from upsample_cli.inverse.plan import (
-    FileRequest,
     Plan,
     contents,
     destination,
@@ -31,6 +30,7 @@ from upsample_cli.output import (
 )
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.pooling import unpool_array
+from upsample_cli.request import UnpoolRequest
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window, filled
 
@@ -43,14 +43,6 @@ Array = NDArray[Any]
 INDEX_BYTES = 8
 CLOSE = 1e-6
 """What the float32 fields of slope and intercept leave of a stored value, relatively."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnpoolRequest(FileRequest):
-    """What a user can ask of one unpooling; the output size is x first."""
-
-    output_size: tuple[int, ...] | None = None
-    indices: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
 from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.inverse.plan import FileRequest
 from upsample_cli.inverse.stack import Stack, per_axis
+from upsample_cli.request import ConvolveRequest
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.upsampling import upsampling_kernel, upsampling_windows
 from upsample_cli.sampling.windows import Window
@@ -23,26 +23,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 FLOAT_BYTES = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvolveRequest(FileRequest):
-    """What a user can ask of one transposed convolution; numbers are x first.
-
-    Exactly one of ``weight``, a file, and ``kernel``, a name of `UPSAMPLING_KERNELS`, which
-    brings its own padding and groups. None stands for what was not given.
-    """
-
-    weight: str | None = None
-    kernel: str | None = None
-    bias: str | None = None
-    stride: tuple[int, ...] | None = None
-    padding: tuple[int, ...] | None = None
-    output_padding: tuple[int, ...] | None = None
-    dilation: tuple[int, ...] | None = None
-    groups: int | None = None
-    output_size: tuple[int, ...] | None = None
-    dtype: str | None = None
 
 
 @dataclass(frozen=True)
