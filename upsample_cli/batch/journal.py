@@ -96,13 +96,18 @@ def read_journal(folder: Path) -> tuple[dict[str, Entry], int]:
 
     Raises
     ------
-    OSError
+    FileError
         If one of the files cannot be read.
     """
     entries: dict[str, Entry] = {}
     lines = 0
     for path in folder.glob("journal*.jsonl"):
-        for line in path.read_bytes().splitlines():
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror})"
+            raise FileError(path, problem, "make it readable") from error
+        for line in content.splitlines():
             lines += 1
             if entry := Entry.from_line(line):
                 known = entries.get(entry.output)
