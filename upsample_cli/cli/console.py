@@ -141,4 +141,6 @@ def _line(message: str) -> None:
 def _print(line: str) -> None:
     # Without standard error, print() would take standard output, where data may go.
     if sys.stderr is not None:
-        print(printable(line), file=sys.stderr)
+        # Work goes on where its messages cannot: behind a full disk, or to a reader who left.
+        with contextlib.suppress(OSError):
+            print(printable(line), file=sys.stderr)
