@@ -2,9 +2,8 @@
 
 import os
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +54,7 @@ def refuse_unequal_pairs(
         What is to be done; it is changed.
     """
     to_do = {task.output: task for task in work.tasks}
-    images = Images([each for each in wanted if not each.labels])
+    images = _by_folder([each for each in wanted if not each.labels])
     landings = _Landings(source, operation)
     for labels in (each for each in wanted if each.labels):
         partners = partners_of(labels, images, patterns)
@@ -69,8 +68,8 @@ def refuse_unequal_pairs(
         why = _difference(own, theirs[0], labels.found.name, image.found.name)
         for each in (labels, image) if len(partners) == 1 else (labels,):
             if task := to_do.pop(each.output, None):
+                work.tasks.remove(task)
                 work.refused.append((task, f"{each.found.name}: {why}"))
-    work.tasks[:] = to_do.values()
 
 
 def _difference(labels: Landing, image: Landing, labels_name: str, image_name: str) -> str:
@@ -83,51 +82,32 @@ def _difference(labels: Landing, image: Landing, labels_name: str, image_name: s
     )
 
 
-class Images:
-    """Images by where they are and what they are called, so that no label map asks for them all."""
-
-    def __init__(self, images: Sequence[Wanted]) -> None:
-        self.inside = _Stems(images, _folder)
-        self.around = _Stems(images, lambda each: os.path.dirname(_folder(each)))
+Folders = dict[str, list[Wanted]]
 
 
-class _Stems:
-    """Images by folder, kind and stem."""
-
-    def __init__(self, images: Sequence[Wanted], folder_of: Callable[[Wanted], str]) -> None:
-        self.images: dict[tuple[str, str, str], list[Wanted]] = defaultdict(list)
-        for each in images:
-            self.images[folder_of(each), _kind(each), _stem(each)].append(each)
-        self.names = sorted(self.images)
-
-    def of(self, folder: str, kind: str, stem: str) -> list[Wanted]:
-        """Return the images of a stem, or else those whose stem goes on after it."""
-        if exact := self.images.get((folder, kind, stem)):
-            return exact
-        starts = [stem + mark for mark in SEPARATORS] if stem else []
-        names = [name for start in starts for name in self._beginning(folder, kind, start)]
-        return [each for name in names for each in self.images[name]]
-
-    def _beginning(self, folder: str, kind: str, start: str) -> Iterator[tuple[str, str, str]]:
-        for position in range(bisect_left(self.names, (folder, kind, start)), len(self.names)):
-            name = self.names[position]
-            if name[:2] != (folder, kind) or not name[2].startswith(start):
-                return
-            yield name
+def _by_folder(wanted: Sequence[Wanted]) -> Folders:
+    folders: Folders = defaultdict(list)
+    for each in wanted:
+        folders[os.path.dirname(each.found.name)].append(each)
+    return folders
 
 
-def partners_of(labels: Wanted, images: Images, patterns: Sequence[str]) -> list[Wanted]:
+def partners_of(labels: Wanted, images: Folders, patterns: Sequence[str]) -> list[Wanted]:
     """Return the images that a label map may belong to.
 
     What a pattern says literally is taken out of the labels' name: ``t1_seg`` belongs to ``t1``, or
     else to ``t1_…``, in the same folder or, if there is none, in one beside it.
     """
     folder, name = os.path.split(labels.found.name)
-    kind, stem = _kind(labels), bare_stem(name, patterns)
-    # What is around includes the folder itself, in which there is none then.
-    return images.inside.of(folder, kind, stem) or images.around.of(
-        os.path.dirname(folder), kind, stem
-    )
+    stem = bare_stem(name, patterns)
+    beside = [each for path in images for each in images[path] if _are_siblings(path, folder)]
+    for candidates in (images.get(folder, []), beside):
+        same_kind = [each for each in candidates if _kind(each) == _kind(labels)]
+        exact = [each for each in same_kind if _stem(each) == stem]
+        longer = [each for each in same_kind if _begins(_stem(each), stem)]
+        if exact or longer:
+            return exact or longer
+    return []
 
 
 def bare_stem(name: str, patterns: Sequence[str]) -> str:
@@ -145,16 +125,20 @@ def bare_stem(name: str, patterns: Sequence[str]) -> str:
     return stem
 
 
-def _folder(each: Wanted) -> str:
-    return os.path.dirname(each.found.name)
-
-
 def _stem(each: Wanted) -> str:
     return bare_stem(os.path.basename(each.found.name), ())
 
 
 def _kind(each: Wanted) -> str:
     return SUFFIXES[suffix_of(each.found.name)]
+
+
+def _begins(stem: str, start: str) -> bool:
+    return bool(start) and stem.startswith(tuple(start + mark for mark in SEPARATORS))
+
+
+def _are_siblings(path: str, folder: str) -> bool:
+    return path != folder and os.path.dirname(path) == os.path.dirname(folder)
 
 
 class _Landings:
