@@ -179,7 +179,7 @@ class Workers:
 
     def _after(self, worker: _Worker, to_do: deque[Task]) -> Iterator[Event]:
         why = worker.end()
-        if not worker.is_ready and not any(other.is_ready for other in self.workers):
+        if not worker.is_ready:
             problem = f"could not be started: it {why}"
             raise FileError("worker process", problem, "try --jobs 1, or more memory")
         if worker.tasks:
