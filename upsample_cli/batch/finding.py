@@ -121,6 +121,8 @@ class _Walk:
             if entry.is_dir(follow_symlinks=False):
                 if entry.path != self.target:
                     below.append(f"{name}/")
+            elif entry.is_symlink() and os.path.isdir(entry.path):
+                self.listing.left_out.append(f"{name}: {self._why_not(entry)}")
             elif not self.selection.takes(name):
                 continue
             elif not suffix_of(entry.name):
