@@ -134,6 +134,15 @@ def beside(bar: Any) -> Iterator[None]:
         yield
 
 
+def end_messages() -> None:
+    """Give up what could not be written; else the interpreter would end with a code for it."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        sys.stderr = None
+
+
 def _line(message: str) -> None:
     _print(f"{PROGRAM}: {message}")
 
