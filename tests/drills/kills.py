@@ -111,7 +111,7 @@ def of_workers(folder: Path) -> Count:
     command = (source, target, "--jobs", 2, "--scale", 1.5)
     assert complete(source, whole, *command[2:]) == (0, [])
     expected, count, rng = files_in(whole), Count(), random.Random(4)
-    while count.tried < 4:
+    while count.tried < 3:
         shutil.rmtree(target, ignore_errors=True)
         with ended(start(*command)) as batch:
             assert wait_until(lambda: workers_at_work(batch))
