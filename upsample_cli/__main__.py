@@ -9,9 +9,12 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 a wrong request, 130 interrupted."""
     signals.exit_at_once()
     from upsample_cli.cli.app import run
+    from upsample_cli.cli.console import end_messages
 
     signals.raise_stopped()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    end_messages()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

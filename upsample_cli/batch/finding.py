@@ -93,7 +93,7 @@ def find(source: str, target: str, selection: Selection) -> Listing:
         raise RequestError(source, "is not a folder", "name the folder that holds the inputs")
     listing = Listing()
     walk = _Walk(os.path.realpath(source), os.path.realpath(target), selection, listing)
-    walk.folder("")
+    walk.all()
     listing.inputs.sort(key=lambda found: os.fsencode(found.name))
     return listing
 
@@ -105,15 +105,24 @@ class _Walk:
     selection: Selection
     listing: Listing
 
-    def folder(self, path: str) -> None:
-        """List a folder and those below it; ``path`` is relative: empty, or with a last slash."""
+    def all(self) -> None:
+        """List every folder, however deep, with one open at a time."""
+        folders = [""]
+        while folders:
+            folders += self.folder(folders.pop())
+
+    def folder(self, path: str) -> list[str]:
+        """List a folder, relative: empty, or with a last slash. Return those in it."""
+        below = []
         for entry in self._entries(path):
             name = path + entry.name
             if entry.name.startswith(".") or self.selection.leaves_out(name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if entry.path != self.target:
-                    self.folder(f"{name}/")
+                    below.append(f"{name}/")
+            elif entry.is_symlink() and os.path.isdir(entry.path):
+                self.listing.left_out.append(f"{name}: {self._why_not(entry)}")
             elif not self.selection.takes(name):
                 continue
             elif not suffix_of(entry.name):
@@ -122,6 +131,7 @@ class _Walk:
                 self.listing.left_out.append(f"{name}: {why}")
             elif not _is_second_of_pair(entry.path):
                 self.listing.inputs.append(Found(name, stamps_of(entry.path)))
+        return below
 
     def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
         folder = os.path.join(self.source, path) if path else self.source

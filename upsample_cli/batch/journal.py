@@ -9,10 +9,11 @@ or is not ours.
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,24 @@ class Entry:
 
     @classmethod
     def from_line(cls, line: bytes) -> "Entry | None":
-        """Return the entry of a line, or None for what a crash left of one."""
+        """Return the entry of a line, or None for what a crash left, or is none of ours."""
         try:
             facts: dict[str, Any] = json.loads(line)
-            facts["stamps"] = tuple(Stamp(*stamp) for stamp in facts["stamps"])
-            facts["made"] = tuple((name, Stamp(*stamp)) for name, stamp in facts["made"])
-            return cls(**facts)
-        except (ValueError, TypeError, KeyError):
-            return None
+            facts["stamps"] = tuple(_stamp(stamp) for stamp in facts["stamps"])
+            facts["made"] = tuple((name, _stamp(stamp)) for name, stamp in facts["made"])
+            texts = (facts[name] for name in ("output", "source", "status", "key"))
+            if all(isinstance(text, str) for text in texts) and isinstance(facts["at"], float):
+                return cls(**facts)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pass
+        return None
+
+
+def _stamp(numbers: Any) -> Stamp:
+    size, changed = numbers
+    if not (isinstance(size, int) and isinstance(changed, int)):
+        raise TypeError
+    return Stamp(size, changed)
 
 
 def read_journal(folder: Path) -> tuple[dict[str, Entry], int]:
@@ -85,13 +96,18 @@ def read_journal(folder: Path) -> tuple[dict[str, Entry], int]:
 
     Raises
     ------
-    OSError
+    FileError
         If one of the files cannot be read.
     """
     entries: dict[str, Entry] = {}
     lines = 0
     for path in folder.glob("journal*.jsonl"):
-        for line in path.read_bytes().splitlines():
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror})"
+            raise FileError(path, problem, "make it readable") from error
+        for line in content.splitlines():
             lines += 1
             if entry := Entry.from_line(line):
                 known = entries.get(entry.output)
@@ -162,11 +178,19 @@ class Journal:
         FileError
             If they cannot all be written.
         """
+        entries = [self._later(entry) for entry in entries]
         lines = b"".join(entry.to_line() for entry in entries)
         with self._named_errors():
             if os.write(self._file, lines) != len(lines):
                 raise OSError(None, "the disk is full")
         self.entries.update((entry.output, entry) for entry in entries)
+
+    def _later(self, entry: Entry) -> Entry:
+        """Return an entry that is later than what is known, also where a clock was put back."""
+        known = self.entries.get(entry.output)
+        if known is None or known.at < entry.at:
+            return entry
+        return replace(entry, at=math.nextafter(known.at, math.inf))
 
     def close(self) -> None:
         """Close the file and let others work in the folder."""

@@ -1,11 +1,14 @@
 """What became of a batch: totals for people, and a line of JSON per file for programs."""
 
+import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from io import FileIO
+from typing import Any
 
 from upsample_cli.batch.task import DONE, FAILED, SKIPPED, Outcome, Task
 from upsample_cli.errors import FileError
@@ -72,18 +75,30 @@ class Log:
     def __init__(self, name: str | None, options: dict[str, Any]) -> None:
         self.name = name
         self.options = options
-        self.file: IO[str] | None = None
+        self.file: FileIO | None = None
         if name is not None:
             with self._named_errors():
-                self.file = open(name, "a", encoding="ascii")  # noqa: SIM115
+                # Without a buffer: what a full disk did not take must not come later, or twice.
+                self.file = open(name, "a+b", buffering=0)  # noqa: SIM115
+                self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        """Begin a new line where a batch before could not end its last one."""
+        if self.file is not None and self.file.seekable() and self.file.seek(0, os.SEEK_END):
+            self.file.seek(-1, os.SEEK_END)
+            if self.file.read(1) != b"\n":
+                self._write(b"\n")
+
+    def _write(self, line: bytes) -> None:
+        if self.file is not None and self.file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def add(self, outcome: Outcome) -> None:
         """Write one file's line; a name that is not UTF-8 keeps its bytes as escapes."""
         if self.file is None:
             return
         with self._named_errors():
-            self.file.write(json.dumps(self._facts(outcome)) + "\n")
-            self.file.flush()
+            self._write(json.dumps(self._facts(outcome)).encode("ascii") + b"\n")
 
     def _facts(self, outcome: Outcome) -> dict[str, Any]:
         before, after = outcome.before, outcome.after

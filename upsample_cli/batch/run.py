@@ -9,7 +9,7 @@ from typing import Protocol
 
 from upsample_cli.batch.budget import plan_budget
 from upsample_cli.batch.finding import Listing, Selection, find, matches_any
-from upsample_cli.batch.journal import BEGUN, Entry, Journal
+from upsample_cli.batch.journal import BEGUN, FOLDER, Entry, Journal
 from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.pairing import refuse_unequal_pairs
@@ -133,8 +133,8 @@ def run_batch(request: BatchRequest, screen: Screen) -> Totals:
     """
     found = survey(request)
     with contextlib.ExitStack() as stack:
+        _make_folder(request.target)  # where the log may be
         log = stack.enter_context(contextlib.closing(Log(request.log, request.operation.facts())))
-        _make_folder(request.target)
         journal = stack.enter_context(contextlib.closing(Journal(request.target, request.shard)))
         run = _Run(request, decide(request, found, journal.entries), journal, log, screen)
         return run.run(found.listing)
@@ -197,8 +197,9 @@ class _Run:
 
     def _remove_stale(self) -> None:
         """Remove what killed runs left, also of outputs that this batch does not write."""
-        outputs = {os.path.dirname(task.output) for task in self.work.tasks}
-        for folder in outputs:
+        outputs = [task.output for task in self.work.tasks]
+        outputs += [e.output for e in self.journal.entries.values() if e.status == BEGUN]
+        for folder in {FOLDER, *map(os.path.dirname, outputs)}:
             remove_all_stale(Path(self.request.target, folder))
 
     def _events(self) -> Generator[Event, None, None]:

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn
 
+from upsample_cli.batch.signals import held_back
 from upsample_cli.batch.task import FAILED, Outcome, Setting, Task, made_by, outputs_of, run_task
 from upsample_cli.errors import FileError
 from upsample_cli.files.atomic import remove_stale
@@ -138,7 +139,10 @@ class Workers:
 
     def _staff(self, waiting: int) -> None:
         while len(self.workers) < self.jobs and waiting > 0:
-            self.workers.append(_Worker(self.setting))
+            _start_tracker()
+            # Else a signal could come between a process and what it has to be told.
+            with held_back():
+                self.workers.append(_Worker(self.setting))
             waiting -= 1
 
     def _hand_out(self, to_do: deque[Task]) -> None:
@@ -192,16 +196,25 @@ class Workers:
 
     def stop(self) -> None:
         """End all workers, within a second or so, and leave no half-written file."""
-        for worker in self.workers:
-            worker.process.terminate()
-        deadline = time.monotonic() + SECONDS_TO_STOP
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            worker.kill()
-            worker.pipe.close()
-            for task in worker.tasks:
-                self._tidy(task)
-        self.workers.clear()
+        with held_back():  # people press Ctrl-C twice
+            for worker in self.workers:
+                worker.process.terminate()
+            deadline = time.monotonic() + SECONDS_TO_STOP
+            for worker in self.workers:
+                worker.process.join(max(0.0, deadline - time.monotonic()))
+                worker.kill()
+                worker.pipe.close()
+                for task in worker.tasks:
+                    self._tidy(task)
+            self.workers.clear()
+
+
+def _start_tracker() -> None:
+    """Start what multiprocessing starts with the first process, and then unblocks signals."""
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
 
 
 class _Stopped(BaseException):
@@ -211,7 +224,7 @@ class _Stopped(BaseException):
 def _work(pipe: Connection, setting: Setting) -> None:
     """Be a worker: answer every task with its outcome until the pipe is closed."""
     signal.signal(signal.SIGTERM, _stop)
-    # A terminal sends an interrupt to all of its processes; the batch itself ends its workers.
+    # Where it could not be blocked: the batch itself ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -220,7 +233,9 @@ def _work(pipe: Connection, setting: Setting) -> None:
         os._exit(128 + signal.SIGTERM)  # at once, whatever threads are still at
 
 
-def _stop(_number: int, _frame: object) -> NoReturn:
+def _stop(number: int, _frame: object) -> NoReturn:
+    # It may come twice: from who ends a group of processes, and from the batch that ends then.
+    signal.signal(number, signal.SIG_IGN)
     raise _Stopped
 
 

@@ -134,6 +134,15 @@ def beside(bar: Any) -> Iterator[None]:
         yield
 
 
+def end_messages() -> None:
+    """Give up what could not be written; else the interpreter would end with a code for it."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        sys.stderr = None
+
+
 def _line(message: str) -> None:
     _print(f"{PROGRAM}: {message}")
 
@@ -141,4 +150,6 @@ def _line(message: str) -> None:
 def _print(line: str) -> None:
     # Without standard error, print() would take standard output, where data may go.
     if sys.stderr is not None:
-        print(printable(line), file=sys.stderr)
+        # Work goes on where its messages cannot: behind a full disk, or to a reader who left.
+        with contextlib.suppress(OSError):
+            print(printable(line), file=sys.stderr)

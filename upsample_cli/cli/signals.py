@@ -1,7 +1,9 @@
 """Signals that ask to stop. Imports nothing heavy: it must be in place before anything is."""
 
+import math
 import os
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -9,6 +11,13 @@ from typing import NoReturn
 WORDS_FOR = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 NOTHING_WRITTEN = "no output was written"
+
+SECONDS_TO_TIDY = 3.0
+"""For which a second signal does nothing: it would interrupt the removal of what is half-written.
+
+Later it may be that the first was lost."""
+
+_stopped_at = -math.inf
 
 
 class Stopped(BaseException):
@@ -36,7 +45,7 @@ def raise_stopped() -> None:
     _install(_raise)
 
 
-def _install(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
+def _install(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in WORDS_FOR:
         # A parent that ignores a signal, as nohup does, wants its children to.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -48,8 +57,11 @@ def _exit(number: int, _frame: FrameType | None) -> NoReturn:
     os._exit(128 + number)
 
 
-def _raise(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Stopped(number)
+def _raise(number: int, _frame: FrameType | None) -> None:
+    global _stopped_at
+    if time.monotonic() > _stopped_at + SECONDS_TO_TIDY:
+        _stopped_at = time.monotonic()
+        raise Stopped(number)
 
 
 def _message(number: int, outlook: str = NOTHING_WRITTEN) -> str:
