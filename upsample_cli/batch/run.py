@@ -190,10 +190,8 @@ class _Run:
         for problem in listing.problems:
             self.totals.folders_failed += 1
             self.screen.failed(str(problem))
-        for why in listing.left_out:
-            self.screen.note(f"left out {why}")
-        if listing.others:
-            self.screen.note(f"left out {listing.others} files of other formats")
+        for remark in listing.remarks:
+            self.screen.note(remark)
 
     def _remove_stale(self) -> None:
         """Remove what killed runs left, also of outputs that this batch does not write."""
