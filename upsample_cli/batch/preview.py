@@ -72,7 +72,7 @@ def preview(request: BatchRequest, progress: Progress) -> Preview:
     found = survey(request)
     work = decide(request, found, _entries(request.target))
     result = Preview(skipped=len(work.skipped), free=_free(request.target))
-    result.remarks += found.listing.remarks
+    result.remarks += found.listing.remarks + work.remarks
     result.errors += [str(problem) for problem in found.listing.problems]
     result.errors += [why for _, why in work.refused]
     folders = os.path.abspath(request.source), os.path.abspath(request.target)

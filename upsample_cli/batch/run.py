@@ -73,13 +73,14 @@ class Survey:
         What the folder holds.
     wanted, mine
         Every input with its output, and those of this shard.
-    keys
-        The digest of what is done: to images, and (by True) to label maps.
+    operations, keys
+        What is done to images, and (by True) to label maps; and the digest of each.
     """
 
     listing: Listing
     wanted: list[Wanted]
     mine: list[Wanted]
+    operations: dict[bool, Operation]
     keys: dict[bool, str]
 
 
@@ -107,11 +108,12 @@ def survey(request: BatchRequest) -> Survey:
     if request.shard:
         taken = {found.name for found in request.shard.of(listing.inputs)}
         mine = [each for each in wanted if each.found.name in taken]
+    operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     checksum = request.rules.checksum
-    keys = {False: operation.key(request.version, checksum=checksum)}
-    if request.labels:
-        keys[True] = operation.for_labels().key(request.version, checksum=checksum)
-    return Survey(listing, wanted, mine, keys)
+    keys = {
+        labels: each.key(request.version, checksum=checksum) for labels, each in operations.items()
+    }
+    return Survey(listing, wanted, mine, operations, keys)
 
 
 def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> Work:
@@ -133,7 +135,8 @@ def run_batch(request: BatchRequest, screen: Screen) -> Totals:
     """
     found = survey(request)
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(contextlib.closing(Log(request.log, request.operation.facts())))
+        options = {labels: each.facts() for labels, each in found.operations.items()}
+        log = stack.enter_context(contextlib.closing(Log(request.log, options)))
         _make_folder(request.target)
         journal = stack.enter_context(contextlib.closing(Journal(request.target, request.shard)))
         run = _Run(request, decide(request, found, journal.entries), journal, log, screen)
@@ -190,7 +193,7 @@ class _Run:
         for problem in listing.problems:
             self.totals.folders_failed += 1
             self.screen.failed(str(problem))
-        for remark in listing.remarks:
+        for remark in listing.remarks + self.work.remarks:
             self.screen.note(remark)
 
     def _remove_stale(self) -> None:
