@@ -201,6 +201,21 @@ class Job:
         return ArraySink(self.source.disk_dtype, shape, resampler.dtype_out, files[0])
 
 
+def check_request(request: Request) -> None:
+    """Refuse what goes with no input, before any is opened.
+
+    Raises
+    ------
+    RequestError
+        If options contradict each other.
+    """
+    _check_labels_mode(request)
+    if request.mode is not None or request.labels:
+        _method(request, request.mode or LABEL, 0)
+    if request.dtype is not None:
+        named_dtype(request.dtype)
+
+
 def prepare(request: Request, input_name: str) -> Job:
     """Open the input and settle how it is resampled; the caller closes ``job.source``.
 
@@ -247,9 +262,13 @@ def _prepare(request: Request, source: "Source") -> Job:
     return job
 
 
-def _mode(request: Request, source: "Source") -> str:
+def _check_labels_mode(request: Request) -> None:
     if request.labels and request.mode not in (None, LABEL):
         raise RequestError("--labels", f"does not go with mode {request.mode}", "drop one of them")
+
+
+def _mode(request: Request, source: "Source") -> str:
+    _check_labels_mode(request)
     if request.mode is not None:
         return request.mode
     return LABEL if request.labels or says_labels(source) else "linear"

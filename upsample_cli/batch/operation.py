@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 class Steps(NamedTuple):
-    """What settles a file before it is read, what its output may be, and what does it."""
+    """What is wrong for every file, what settles one before it is read, and what does it."""
 
+    check: Callable[[Any], None]
     prepare: Callable[[Any, str], Any]
     destination: Callable[[Any, Any, str], Destination]
     run: Callable[[Any, str, str, Progress], Summary]
@@ -34,10 +35,10 @@ NOT_IN_THE_OUTPUT = ("threads", "force", "max_memory")
 
 
 def _resample() -> Steps:
-    from upsample_cli.job import prepare
+    from upsample_cli.job import check_request, prepare
     from upsample_cli.pipeline import destination, resample
 
-    return Steps(prepare, lambda _, job, output: destination(job, output), resample)
+    return Steps(check_request, prepare, lambda _, job, output: destination(job, output), resample)
 
 
 def _pool() -> Steps:
@@ -47,17 +48,18 @@ def _pool() -> Steps:
     def exact(request: Any, plan: Any, output: str) -> Destination:
         return destination(plan, request, output, exact=True)
 
-    return Steps(prepare_pool, exact, pool)
+    return Steps(lambda _: None, prepare_pool, exact, pool)
 
 
 def _conv_transpose() -> Steps:
     from upsample_cli.inverse.convolve import conv_transpose, prepare_convolve
     from upsample_cli.inverse.plan import destination
+    from upsample_cli.inverse.weights import check_kernel_options
 
     def settle(request: Any, plan: Any, output: str) -> Destination:
         return destination(plan, request, output)
 
-    return Steps(prepare_convolve, settle, conv_transpose)
+    return Steps(check_kernel_options, prepare_convolve, settle, conv_transpose)
 
 
 OPERATIONS: dict[str, Callable[[], Steps]] = {
@@ -93,6 +95,10 @@ class Operation:
         limited = replace(request, threads=threads, max_memory=memory, force=force)
         return replace(self, request=limited)
 
+    def check(self) -> None:
+        """Refuse what would fail for every file; errors as the command of that name has them."""
+        OPERATIONS[self.name]().check(self.request)
+
     @contextlib.contextmanager
     def prepared(self, name: str) -> Iterator[Union["Job", "Plan"]]:
         """Settle what would be done to a file, without reading its voxels."""
@@ -118,6 +124,14 @@ class Operation:
 
             return [record_name(output)]
         return []
+
+    def bytes_beside(self, plan: Any) -> int:
+        """Return the size of the indices that pool writes, before compression."""
+        if self.name != "pool":
+            return 0
+        from upsample_cli.inverse.pool import INDEX_BYTES
+
+        return int(plan.output_bytes // plan.dtype.itemsize * INDEX_BYTES)
 
     @property
     def references(self) -> list[str]:

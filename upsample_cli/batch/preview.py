@@ -98,13 +98,13 @@ def _add(result: Preview, setting: Setting, task: Task) -> None:
     try:
         with operation.prepared(os.path.join(setting.source, task.source)) as plan:
             output = operation.check_output(plan, os.path.join(setting.target, task.output))
-            size = plan.output_bytes
+            size, beside = plan.output_bytes, operation.bytes_beside(plan)
             line = f"{task.source} {plan.before} → {task.output} {plan.after}"
     except UpsampleError as error:
         result.errors.append(str(error))
         return
     result.lines.append(printable(f"{line}, {readable_bytes(size)}"))
-    result.most += size
+    result.most += size + beside
     result.least += size // (1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST)
 
 

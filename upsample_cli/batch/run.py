@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from upsample_cli.batch.budget import plan_budget
+from upsample_cli.batch.budget import Budget, plan_budget
 from upsample_cli.batch.finding import Listing, Selection, find, matches_any
 from upsample_cli.batch.journal import BEGUN, Entry, Journal
 from upsample_cli.batch.naming import Naming, check_outputs
@@ -97,6 +97,9 @@ def survey(request: BatchRequest) -> Survey:
         raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
     if request.rules.force and request.rules.retry_failed:
         raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
+    for each in operations.values():
+        each.check()
     listing = find(request.source, request.target, request.selection)
     wanted = [
         Wanted(found, request.naming.output(found.name), matches_any(found.name, request.labels))
@@ -108,7 +111,6 @@ def survey(request: BatchRequest) -> Survey:
     if request.shard:
         taken = {found.name for found in request.shard.of(listing.inputs)}
         mine = [each for each in wanted if each.found.name in taken]
-    operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     checksum = request.rules.checksum
     keys = {
         labels: each.key(request.version, checksum=checksum) for labels, each in operations.items()
@@ -207,20 +209,28 @@ class _Run:
         if not tasks:
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
+        cores = request.threads or available_threads()
+        rounds = budget.rounds(cores, is_limited=request.max_memory is not None)
+        for each in rounds:
+            tasks = yield from self._round(each, tasks, is_last=each is rounds[-1])
+            if not tasks:
+                return
+
+    def _round(
+        self, budget: Budget, tasks: list[Task], *, is_last: bool
+    ) -> Generator[Event, None, list[Task]]:
+        """Do what fits in the memory of a worker, and return what does not."""
         postponed: list[Task] = []
         setting = self._setting(budget.threads, budget.memory)
-        for event in Workers(setting, budget.jobs, self._begin).run(tasks):
-            if isinstance(event, Outcome) and event.status == POSTPONED:
-                postponed.append(event.task)
-            else:
-                yield event
-        alone = budget.alone(request.threads or available_threads())
-        # Without a limit of the user's, it is the machine that says what does not fit.
-        memory = alone.memory if request.max_memory else None
-        for event in Workers(self._setting(alone.threads, memory), 1, self._begin).run(postponed):
-            if isinstance(event, Outcome) and event.status == POSTPONED:
-                event = replace(event, status=FAILED)
-            yield event
+        with contextlib.closing(Workers(setting, budget.jobs, self._begin).run(tasks)) as events:
+            for event in events:
+                if not (isinstance(event, Outcome) and event.status == POSTPONED):
+                    yield event
+                elif is_last:
+                    yield replace(event, status=FAILED)
+                else:
+                    postponed.append(event.task)
+        return postponed
 
     def _setting(self, threads: int, memory: int | None) -> Setting:
         request = self.request
