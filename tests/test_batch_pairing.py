@@ -148,14 +148,21 @@ def test_both_on_the_grid_of_a_reference_are_a_pair(batch, pair, tmp_path):
 def test_of_several_images_one_has_to_agree(batch, pair, tmp_path):
     pair("s_T1w", "s_seg")
     write(tmp_path / "src" / "s_bold.nii", shape=(3, 3, 3))
-    assert batch("--scale", 2, "--labels-pattern", "*_seg*")[0] == 0
+    command = ["--scale", 2, "--labels-pattern", "*_seg*"]
+    assert batch(*command)[0] == 0
     write(tmp_path / "src" / "s_T1w.nii.gz", shape=(4, 4, 4))
-    _, status, _ = batch("--scale", 2, "--labels-pattern", "*_seg*")
-    assert status == {
-        "s_T1w.nii.gz": "done",
-        "s_bold.nii": "skipped",
-        "s_seg.nii.gz": "skipped",
-    } or (status == {"s_T1w.nii.gz": "done", "s_bold.nii": "skipped", "s_seg.nii.gz": "failed"})
+    images = {"s_T1w.nii.gz": "done", "s_bold.nii": "done"}
+    assert batch(*command, "--force")[1] == {**images, "s_seg.nii.gz": "failed"}
+
+
+def test_an_image_that_leaves_the_grid_of_its_labels_fails(batch, pair, tmp_path):
+    pair("s_T1w", "s_seg")
+    write(tmp_path / "src" / "s_bold.nii", shape=(3, 3, 3))
+    command = ["--scale", 2, "--labels-pattern", "*_seg*"]
+    batch(*command)
+    write(tmp_path / "src" / "s_T1w.nii.gz", shape=(4, 4, 4))
+    rest = {"s_bold.nii": "skipped", "s_seg.nii.gz": "skipped"}
+    assert batch(*command)[1] == {"s_T1w.nii.gz": "failed", **rest}
 
 
 def test_an_array_of_channels_and_its_labels_are_a_pair(batch, tmp_path):

@@ -88,6 +88,7 @@ def plan_budget(
 def _refuse(jobs: int, memory: int, *, is_limited: bool) -> NoReturn:
     needed, left = readable_bytes(jobs * LEAST_WORKER), readable_bytes(max(0, memory))
     there = f"--max-memory leaves {left}" if is_limited else f"{left} are free"
-    problem = f"{counted(jobs, 'worker')} need at least {needed} of memory, but {there}"
+    need = "needs" if jobs == 1 else "need"
+    problem = f"{counted(jobs, 'worker')} {need} at least {needed} of memory, but {there}"
     remedy = "allow more" if is_limited else "free some"
     raise RequestError("--jobs", problem, remedy if jobs == 1 else f"use fewer, or {remedy}")

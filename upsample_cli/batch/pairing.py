@@ -74,8 +74,9 @@ def refuse_unequal_pairs(
             continue
         names = f"labels {labels.found.name} would not land on the grid of {partners[0].found.name}"
         why = f"{names} ({own.difference(theirs[0])}); put them on its grid first, with resample "
-        # Of several images that may be theirs, none is to blame.
-        for each in (labels, *partners) if len(partners) == 1 else (labels,):
+        # Of several images that may be theirs, none is to blame, unless the labels are done.
+        is_one_to_one = len(partners) == 1 or labels.output not in to_do
+        for each in (labels, *partners) if is_one_to_one else (labels,):
             reasons.setdefault(each.output, f"{each.found.name}: {why}--like")
     work.refuse(reasons)
 
