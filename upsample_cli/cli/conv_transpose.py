@@ -34,32 +34,13 @@ def conv_transpose(
 
     Example: upsample-cli conv-transpose sample_data/bold.nii.gz x2.nii --kernel bilinear --stride 2
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.cli.requests import conv_transpose_request
     from upsample_cli.inverse.convolve import conv_transpose as convolve_file
     from upsample_cli.inverse.convolve import prepare_convolve
-    from upsample_cli.inverse.weights import ConvolveRequest
-    from upsample_cli.threads import available_threads
 
-    counts = parse_counts
-    request = ConvolveRequest(
-        weight=weight,
-        kernel=kernel.value if kernel else None,
-        bias=bias,
-        stride=counts("--stride", stride),
-        padding=counts("--padding", padding, least=0),
-        output_padding=counts("--output-padding", output_padding, least=0),
-        dilation=counts("--dilation", dilation),
-        groups=groups,
-        output_size=counts("--output-size", output_size),
-        dtype=dtype,
-        image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
-        threads=threads or available_threads(),
-        compress_level=compress_level,
-        format=format_name,
-        force=force,
-    )
+    request = conv_transpose_request(given)
     if explain:
         console.explanation(prepare_convolve(request, source), quiet=quiet)
         return

@@ -32,29 +32,14 @@ def explain(
 
     Example: upsample-cli explain sample_data/brain.nii.gz --spacing 1
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from contextlib import closing
 
-    from upsample_cli.cli.parsing import parse_target
-    from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.job import Request, prepare
+    from upsample_cli.cli.requests import resample_request
+    from upsample_cli.job import prepare
     from upsample_cli.report import explain_job
-    from upsample_cli.threads import available_threads
 
-    request = Request(
-        target=parse_target(
-            scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
-        ),
-        image=ImageOptions(frame=frame, max_pixels=max_pixels),
-        mode=mode.value if mode else None,
-        labels=labels,
-        align_corners=align_corners,
-        antialias=antialias,
-        recompute_scale_factor=recompute_scale_factor,
-        dtype=dtype,
-        threads=threads or available_threads(),
-    )
-    job = prepare(request, source)
-    with closing(job.source):
+    with closing(prepare(resample_request(given), source)) as job:
         console.answer(explain_job(job))
         console.notes(job.warnings, job.hints, quiet=quiet)

@@ -30,27 +30,13 @@ def pool(
 
     Example: upsample-cli pool sample_data/brain.nii.gz pooled.nii.gz --kernel-size 2
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts
-    from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.inverse.pool import PoolRequest, prepare_pool
+    from upsample_cli.cli.requests import pool_request
     from upsample_cli.inverse.pool import pool as pool_file
-    from upsample_cli.threads import available_threads
+    from upsample_cli.inverse.pool import prepare_pool
 
-    counts = parse_counts
-    request = PoolRequest(
-        kernel_size=counts("--kernel-size", kernel_size) or (),
-        stride=counts("--stride", stride),
-        padding=counts("--padding", padding, least=0) or (0,),
-        dilation=counts("--dilation", dilation) or (1,),
-        ceil_mode=ceil_mode,
-        indices=indices,
-        image=ImageOptions(frame=frame, max_pixels=max_pixels),
-        threads=threads or available_threads(),
-        compress_level=compress_level,
-        format=format_name,
-        force=force,
-    )
+    request = pool_request(given)
     if explain:
         console.explanation(prepare_pool(request, source), quiet=quiet)
         return

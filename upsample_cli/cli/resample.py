@@ -41,29 +41,10 @@ def resample(
 
     Example: upsample-cli resample sample_data/brain.nii.gz out.nii.gz --scale 2
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_target
-    from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.job import Request
+    from upsample_cli.cli.requests import resample_request
     from upsample_cli.pipeline import resample as resample_file
-    from upsample_cli.threads import available_threads
 
-    request = Request(
-        target=parse_target(
-            scale, size, spacing, isotropic, max_size, fit, like, orientation, fill
-        ),
-        image=ImageOptions(frame=frame, max_pixels=max_pixels, quality=quality),
-        mode=mode.value if mode else None,
-        labels=labels,
-        align_corners=align_corners,
-        antialias=antialias,
-        recompute_scale_factor=recompute_scale_factor,
-        dtype=dtype,
-        threads=threads or available_threads(),
-        compress_level=compress_level,
-        format=format_name,
-        force=force,
-        straight_alpha=straight_alpha,
-        record=record,
-    )
-    console.finished(resample_file(request, source, output, console.progress(quiet)), quiet=quiet)
+    done = resample_file(resample_request(given), source, output, console.progress(quiet))
+    console.finished(done, quiet=quiet)
