@@ -77,6 +77,21 @@ def test_a_hint_is_shown_once_and_a_warning_with_its_file(batch, tmp_path):
     assert re.search(r"^upsample-cli: warning: .*a\.jpg: holds PNG, not JPEG$", errors, re.M)
 
 
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_one_warning_of_many_files_is_counted(batch, tmp_path, quiet):
+    for number in range(9):
+        path = write(tmp_path / "src" / f"p{number}.png")
+        path.rename(path.with_suffix(".jpg"))
+    _, status, errors = batch("--scale", 2, *quiet)
+    assert len(status) == 9
+    said = [line for line in errors.splitlines() if "warning: " in line]
+    assert [re.search(r"p(\d)\.jpg: holds PNG, not JPEG$", line)[1] for line in said[:-1]] == [
+        *"012"
+    ]
+    assert said[-1] == "upsample-cli: warning: 6 files more: holds PNG, not JPEG; --log names them"
+    assert all(line["warnings"] for line in lines_of(tmp_path / "log.jsonl"))
+
+
 def test_the_log_has_a_line_for_every_file(batch, source, tmp_path):
     batch("--scale", 2, "--mode", "cubic", "--threads", 1)
     lines = {line["input"]: line for line in lines_of(tmp_path / "log.jsonl")}

@@ -1,13 +1,19 @@
 """What a batch shows while it runs: a bar on a terminal, else a line for every file."""
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from upsample_cli.cli import console
-from upsample_cli.text import printable
+from upsample_cli.text import counted, printable
 
 if TYPE_CHECKING:
     from upsample_cli.batch.record import Totals
     from upsample_cli.batch.task import Outcome, Task
+
+NUMBERS = re.compile(r"\d[\d.,×e+-]*")
+MOST_ALIKE = 3
+"""Warnings that differ only in the file and its numbers, of which the rest is counted."""
 
 
 class BatchScreen:
@@ -24,6 +30,8 @@ class BatchScreen:
         self.bar: Any = None
         self.shown: dict[str, float] = {}
         self.said: set[str] = set()
+        self.warned: Counter[str] = Counter()
+        self.unshown: dict[str, str] = {}
         self.to_do: set[str] = set()
         self.done = self.failures = 0
 
@@ -48,14 +56,24 @@ class BatchScreen:
         for hint in outcome.hints:
             self.note(hint)
         for warning in outcome.warnings:
-            with console.beside(self.bar):
-                console.notes([_about(name, warning)], [], quiet=self.quiet)
+            self._warn(name, warning)
         if status == "failed":
             with console.beside(self.bar):
                 console.problem(_about(name, outcome.error), outcome.trace)
         elif status == "done" and self.bar is None:
             done = f"{name} {outcome.before} → {outcome.task.output} {outcome.after}"
             console.summary(f"{done}, {outcome.how}, {outcome.seconds:.1f} s", quiet=self.quiet)
+
+    def _warn(self, name: str, warning: str) -> None:
+        """Show a warning, unless it was shown of several other files."""
+        what = warning.partition(": ")[2] if printable(name) in printable(warning) else warning
+        kind = NUMBERS.sub("", what)
+        self.warned[kind] += 1
+        if self.warned[kind] > MOST_ALIKE:
+            self.unshown[kind] = what
+            return
+        with console.beside(self.bar):
+            console.notes([_about(name, warning)], [], quiet=self.quiet)
 
     def _count(self, task: "Task", status: str) -> None:
         """Let the bar show the end of a file."""
@@ -85,6 +103,9 @@ class BatchScreen:
         """Take the bar away, and show the table of what became of all."""
         if self.bar is not None:
             self.bar.close()
+        for kind, what in self.unshown.items():
+            more = counted(self.warned[kind] - MOST_ALIKE, "file")
+            console.notes([f"{more} more: {what}; --log names them"], [], quiet=self.quiet)
         if totals is not None:
             for line in totals.table(seconds).splitlines():
                 console.summary(line, quiet=self.quiet)
