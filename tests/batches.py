@@ -88,11 +88,11 @@ class Scripted(Operation):
             os.kill(os.getpid(), signal.SIGKILL)
         if name.startswith("leaves"):
             os._exit(3)
-        while name.startswith("hangs"):
-            time.sleep(0.01)
         with progress(4) as done:
             for _ in range(4):
                 done(1)
+                while name.startswith("hangs"):
+                    time.sleep(0.01)
         memory, threads = self.request.max_memory, self.request.threads
         Path(output).write_text(json.dumps([os.getpid(), threads, memory]))
         contents = Contents((1,), "uint8")
