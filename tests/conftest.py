@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from batches import SerialWorkers, lines_of
 from hypothesis import settings
 from inprocess import resample_file
 from processes import SAMPLES, TIMEOUT, command_line, environment
@@ -66,6 +67,21 @@ def here(tmp_path, monkeypatch, capfd):
         monkeypatch.chdir(tmp_path)
         code = app.run([str(argument) for argument in arguments])
         return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def batch(here, tmp_path, monkeypatch):
+    """``batch("--scale", 2)`` from src to out, in this process → code, status by input, stderr."""
+    monkeypatch.setattr("upsample_cli.batch.run.Workers", SerialWorkers)
+
+    def run(*arguments):
+        log = tmp_path / "log.jsonl"
+        log.unlink(missing_ok=True)
+        code, _, errors = here("batch", "src", "out", "--log", "log.jsonl", *arguments)
+        lines = lines_of(log) if log.exists() else []
+        return code, {line["input"]: line["status"] for line in lines}, errors
 
     return run
 

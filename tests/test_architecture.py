@@ -14,7 +14,7 @@ ALLOWED = {
     "threads": set(),
     "sampling": {"sampling"},
     "kernels": {"kernels"},
-    "request": {"files", "sampling"},
+    "request": {"errors", "files", "output", "sampling"},
     "resources": {"cgroup", "errors", "text"},
     "cgroup": set(),
     "text": set(),

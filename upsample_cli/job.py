@@ -17,10 +17,10 @@ from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.request import Request
+from upsample_cli.request import LABEL, Request, check_request, method_of
 from upsample_cli.resources import check_memory
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
+from upsample_cli.sampling.modes import DIMENSION_BOUND, Method
 from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from upsample_cli.files.mgh import MghSink
     from upsample_cli.files.nifti import NiftiSink
 
-
-LABEL = "label"
 
 TAP_BYTES = 64
 """What the plan of an axis takes for each output, in a mode of few taps."""
@@ -176,6 +174,7 @@ def prepare(request: Request, input_name: str) -> Job:
     RequestError
         If it cannot be resampled as requested.
     """
+    check_request(request)
     source = open_source(input_name, request.image)
     try:
         return _prepare(request, source)
@@ -187,7 +186,7 @@ def prepare(request: Request, input_name: str) -> Job:
 def _prepare(request: Request, source: "Source") -> Job:
     mode = _mode(request, source)
     dimensions = _dimensions(request, mode, source)
-    method = _method(request, mode, dimensions)
+    method = method_of(request, mode, dimensions)
     if not isinstance(request.target, Target):
         return _prepare_mapped(request, source, mode, method)
     axes = _axes(request, source, method)
@@ -213,8 +212,6 @@ def _prepare(request: Request, source: "Source") -> Job:
 
 
 def _mode(request: Request, source: "Source") -> str:
-    if request.labels and request.mode not in (None, LABEL):
-        raise RequestError("--labels", f"does not go with mode {request.mode}", "drop one of them")
     if request.mode is not None:
         return request.mode
     return LABEL if request.labels or says_labels(source) else "linear"
@@ -264,28 +261,6 @@ def _dimensions(request: Request, mode: str, source: "Source") -> int:
             f"use {bound[0]}",
         )
     return dimensions
-
-
-def _method(request: Request, name: str, dimensions: int) -> Method:
-    mode = MODES[DIMENSION_BOUND.get(name, (name, dimensions))[0]]
-    if request.align_corners is not None and not mode.allows_align_corners:
-        allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
-        raise RequestError(
-            "--align-corners" if request.align_corners else "--no-align-corners",
-            f"mode {mode.name} has no such option",
-            f"use {allowed}, or drop it",
-        )
-    if request.antialias and not mode.allows_antialias:
-        allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
-        raise RequestError(
-            "--antialias", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
-        )
-    antialias = mode.needs_antialias if request.antialias is None else request.antialias
-    if mode.needs_antialias and not antialias:
-        raise RequestError(
-            "--no-antialias", f"mode {mode.name} is always antialiased", "drop the option"
-        )
-    return Method(mode, bool(request.align_corners), antialias)
 
 
 def _axes(request: Request, source: "Source", method: Method) -> list[AxisMap]:

@@ -13,7 +13,7 @@ from upsample_cli.advice import ELEMENT_NAMES, blurred_labels, may_hide_labels, 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
 from upsample_cli.files.image_formats import WITH_ALPHA
-from upsample_cli.job import LABEL, Job, prepare
+from upsample_cli.job import Job, prepare
 from upsample_cli.memory import fit
 from upsample_cli.output import (
     Destination,
@@ -32,7 +32,7 @@ from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, Watc
 from upsample_cli.passes.mapped import MappedResampler
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
 from upsample_cli.passes.whole import resample_array
-from upsample_cli.request import Request
+from upsample_cli.request import LABEL, Request
 
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeSource

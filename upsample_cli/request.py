@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from upsample_cli.errors import RequestError
+from upsample_cli.output import named_dtype
+from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
+
 if TYPE_CHECKING:
     from upsample_cli.files.image_options import ImageOptions
     from upsample_cli.files.nifti_geometry import Geometry
     from upsample_cli.sampling.mapping import Like, Orientation
     from upsample_cli.sampling.target import Target
+
+LABEL = "label"
+"""The mode that mixes no labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +98,66 @@ class ConvolveRequest(FileRequest):
     groups: int | None = None
     output_size: tuple[int, ...] | None = None
     dtype: str | None = None
+
+
+def check_request(request: Request) -> None:
+    """Refuse what goes with no input, before any is opened.
+
+    Raises
+    ------
+    RequestError
+        If options contradict each other.
+    """
+    if request.labels and request.mode not in (None, LABEL):
+        raise RequestError("--labels", f"does not go with mode {request.mode}", "drop one of them")
+    if request.mode is not None or request.labels:
+        method_of(request, request.mode or LABEL, 0)
+    if request.dtype is not None:
+        named_dtype(request.dtype)
+
+
+def method_of(request: Request, name: str, dimensions: int) -> Method:
+    """Return the method of a mode on data of so many dimensions.
+
+    Raises
+    ------
+    RequestError
+        If an option does not go with the mode.
+    """
+    mode = MODES[DIMENSION_BOUND.get(name, (name, dimensions))[0]]
+    if request.align_corners is not None and not mode.allows_align_corners:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
+        raise RequestError(
+            "--align-corners" if request.align_corners else "--no-align-corners",
+            f"mode {mode.name} has no such option",
+            f"use {allowed}, or drop it",
+        )
+    if request.antialias and not mode.allows_antialias:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
+        raise RequestError(
+            "--antialias", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
+        )
+    antialias = mode.needs_antialias if request.antialias is None else request.antialias
+    if mode.needs_antialias and not antialias:
+        raise RequestError(
+            "--no-antialias", f"mode {mode.name} is always antialiased", "drop the option"
+        )
+    return Method(mode, bool(request.align_corners), antialias)
+
+
+def check_kernel_options(request: ConvolveRequest) -> None:
+    """Refuse options that contradict each other, before any file is opened."""
+    if (request.weight is None) == (request.kernel is None):
+        problem = "is missing" if request.weight is None else "and --kernel exclude each other"
+        raise RequestError("--weight", problem, "use either --weight or --kernel")
+    for option in ("weight", "bias"):
+        if getattr(request, option) == "-":
+            raise RequestError(f"--{option}", "cannot be standard input", "name a file")
+    if request.kernel is None:
+        return
+    if request.stride is None:
+        raise RequestError("--stride", "is missing", "give the factor by which --kernel enlarges")
+    for option in ("bias", "padding", "output_padding", "dilation", "groups"):
+        if getattr(request, option) is not None:
+            name = f"--{option.replace('_', '-')}"
+            raise RequestError(name, "goes with --weight; --kernel brings its own", "drop it")

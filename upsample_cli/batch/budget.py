@@ -1,12 +1,13 @@
 """How many workers, with how many threads and how much memory each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from upsample_cli.batch.task import Task
 from upsample_cli.errors import RequestError
 from upsample_cli.resources import available_memory, resident_bytes
-from upsample_cli.text import readable_bytes
+from upsample_cli.text import counted, readable_bytes
 from upsample_cli.threads import available_threads
 
 USUAL_WORKER = 256 * 2**20
@@ -30,16 +31,29 @@ class Budget:
     threads
         Threads of each.
     memory
-        Bytes that each may hold.
+        Bytes that each may hold; None for what the machine says.
     """
 
     jobs: int
     threads: int
-    memory: int
+    memory: int | None
 
-    def alone(self, cores: int) -> "Budget":
-        """Return the same resources for one worker, for what is too large for a share of them."""
-        return Budget(1, max(self.threads, cores), self.memory * self.jobs)
+    def rounds(self, cores: int, *, is_limited: bool) -> list["Budget"]:
+        """Return these workers, and ever fewer with more each, for files too large for a share.
+
+        Parameters
+        ----------
+        cores
+            What the threads of all workers may use.
+        is_limited
+            Whether the memory is a limit that the user set. If not, the last round has none.
+        """
+        rounds = [self]
+        while (last := rounds[-1]).jobs > 1:
+            jobs = last.jobs // 2
+            memory = last.memory and last.memory * last.jobs // jobs
+            rounds.append(Budget(jobs, max(last.threads, cores // jobs), memory))
+        return rounds if is_limited else [*rounds, replace(rounds[-1], memory=None)]
 
 
 def plan_budget(
@@ -67,6 +81,14 @@ def plan_budget(
     memory = free if max_memory is None else min(free, max_memory - resident_bytes())
     wanted = jobs or max(1, min(len(tasks), cores // (threads or 1), memory // USUAL_WORKER))
     if memory < wanted * LEAST_WORKER:
-        problem = f"{wanted} workers need {readable_bytes(wanted * LEAST_WORKER)} of memory"
-        raise RequestError("--jobs", problem, "use fewer, or allow more")
+        _refuse(wanted, memory, is_limited=max_memory is not None)
     return Budget(wanted, threads or max(1, cores // wanted), memory // wanted)
+
+
+def _refuse(jobs: int, memory: int, *, is_limited: bool) -> NoReturn:
+    needed, left = readable_bytes(jobs * LEAST_WORKER), readable_bytes(max(0, memory))
+    there = f"--max-memory leaves {left}" if is_limited else f"{left} are free"
+    need = "needs" if jobs == 1 else "need"
+    problem = f"{counted(jobs, 'worker')} {need} at least {needed} of memory, but {there}"
+    remedy = "allow more" if is_limited else "free some"
+    raise RequestError("--jobs", problem, remedy if jobs == 1 else f"use fewer, or {remedy}")

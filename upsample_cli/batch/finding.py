@@ -11,6 +11,10 @@ from upsample_cli.batch.stamp import Stamp, stamps_of
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import suffix_of
 from upsample_cli.files.pairs import pair_names
+from upsample_cli.text import counted
+
+JOURNAL_FOLDER = ".upsample-batch"
+"""In a target folder, what earlier batches did there."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,22 @@ class Listing:
     others: int = 0
     problems: list[FileError] = field(default_factory=list)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a user may want to know of it."""
+        remarks = [f"left out {why}" for why in self.left_out]
+        if self.others:
+            remarks.append(f"left out {counted(self.others, 'file')} of other formats")
+        return remarks
+
 
 @dataclass(frozen=True)
 class Selection:
     """Which names are taken.
 
     A pattern is a shell's glob. One with a slash is for the path within the source folder, where
-    ``*`` matches slashes too; one without is for the name alone. ``exclude`` also leaves out
-    whole folders.
+    ``*`` matches slashes too, and ``**/`` any folders or none; one without is for the name alone.
+    ``exclude`` also leaves out whole folders.
     """
 
     patterns: Sequence[str] = ()
@@ -69,32 +81,47 @@ class Selection:
 
     def leaves_out(self, path: str) -> bool:
         """Whether a file or a folder is not wanted."""
-        return matches_any(path, self.exclude)
+        return matches_any(path, [glob.rstrip("/") for glob in self.exclude])
 
 
 def matches_any(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a path within the source folder matches one of some globs."""
+    """Whether a path within the source folder matches one of some globs.
+
+    >>> matches_any("sub-01/t1.nii", ["t1*"]), matches_any("t1.nii", ["**/t1*"])
+    (True, True)
+    """
     name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in glob else name, glob) for glob in patterns)
+    return any(
+        fnmatchcase(path, glob) or fnmatchcase(path, glob.replace("**/", ""))
+        if "/" in glob
+        else fnmatchcase(name, glob)
+        for glob in patterns
+    )
 
 
 def find(source: str, target: str, selection: Selection) -> Listing:
     """List the inputs below a folder.
 
-    Hidden files and folders (``.git``, ``._x.nii``) and the target folder are passed over; so is a
-    folder behind a link, and a link that leads out of the source.
+    Hidden files and folders (``.git``, ``._x.nii``), the target folder and those of other batches
+    are passed over; so is a folder behind a link, and a link that leads out of the source.
 
     Raises
     ------
     RequestError
-        If the source is no folder.
+        If the source is no folder, or holds no input.
     """
     if not os.path.isdir(source):
-        raise RequestError(source, "is not a folder", "name the folder that holds the inputs")
+        if os.path.exists(source):
+            raise RequestError(source, "is not a folder", "name its folder, or use resample")
+        raise RequestError(source, "does not exist", "name the folder that holds the inputs")
     listing = Listing()
     walk = _Walk(os.path.realpath(source), os.path.realpath(target), selection, listing)
     walk.all()
     listing.inputs.sort(key=lambda found: os.fsencode(found.name))
+    if not (listing.inputs or listing.left_out or listing.problems):
+        others = counted(listing.others, "file") + " of other formats"
+        problem = "holds no input" + (f", but {others}" if listing.others else "")
+        raise RequestError(source, problem, "check --pattern and --exclude")
     return listing
 
 
@@ -118,8 +145,13 @@ class _Walk:
             name = path + entry.name
             if entry.name.startswith(".") or self.selection.leaves_out(name):
                 continue
+            if entry.path == self.target:
+                continue
             if entry.is_dir(follow_symlinks=False):
-                if entry.path != self.target:
+                if os.path.isdir(os.path.join(entry.path, JOURNAL_FOLDER)):
+                    why = "holds another batch's outputs; to take them, name it as SOURCE_DIR"
+                    self.listing.left_out.append(f"{name}: {why}")
+                else:
                     below.append(f"{name}/")
             elif entry.is_symlink() and os.path.isdir(entry.path):
                 self.listing.left_out.append(f"{name}: {self._why_not(entry)}")
@@ -129,7 +161,7 @@ class _Walk:
                 self.listing.others += 1
             elif why := self._why_not(entry):
                 self.listing.left_out.append(f"{name}: {why}")
-            elif not _is_second_of_pair(entry.path):
+            elif not self._comes_with_header(name, entry.path):
                 self.listing.inputs.append(Found(name, stamps_of(entry.path)))
         return below
 
@@ -158,7 +190,9 @@ class _Walk:
             return "is a link to a folder, whose files are found where they are"
         return "" if stat.S_ISREG(mode) else "is not a regular file"
 
-
-def _is_second_of_pair(path: str) -> bool:
-    pair = pair_names(path)
-    return pair is not None and path == pair[1] and os.path.exists(pair[0])
+    def _comes_with_header(self, name: str, path: str) -> bool:
+        """Whether a file is the second of a pair, of which the first is taken."""
+        pair, names = pair_names(path), pair_names(name)
+        if pair is None or names is None or path != pair[1] or not os.path.exists(pair[0]):
+            return False
+        return self.selection.takes(names[0]) and not self.selection.leaves_out(names[0])

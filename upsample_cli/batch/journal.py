@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from upsample_cli.batch.finding import JOURNAL_FOLDER
 from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.stamp import Stamp
 from upsample_cli.errors import FileError, RequestError
@@ -27,7 +28,6 @@ try:
 except ImportError:  # Windows has no flock; there the user must not run two at once.
     fcntl = None  # type: ignore[assignment]
 
-FOLDER = ".upsample-batch"
 BEGUN = "begun"
 SHRINK_FROM = 10_000
 """Lines beyond twice the entries from which on a journal is written anew."""
@@ -135,7 +135,7 @@ class Journal:
     """
 
     def __init__(self, target: str, shard: Shard | None = None) -> None:
-        self.folder = Path(target) / FOLDER
+        self.folder = Path(target) / JOURNAL_FOLDER
         self.target = target
         suffix = f"-{shard.number}-of-{shard.count}" if shard else ""
         self.path = self.folder / f"journal{suffix}.jsonl"

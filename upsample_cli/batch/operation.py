@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from upsample_cli.batch.stamp import checksum_of, stamps_of
 from upsample_cli.errors import FileError
 from upsample_cli.output import Destination, Progress, Summary
+from upsample_cli.request import check_kernel_options, check_request
 from upsample_cli.sampling.mapping import Like
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Steps(NamedTuple):
-    """What settles a file before it is read, what its output may be, and what does it."""
+    """What is wrong for every file, what settles one before it is read, and what does it."""
 
     prepare: Callable[[Any, str], Any]
     destination: Callable[[Any, Any, str], Destination]
@@ -66,6 +67,12 @@ OPERATIONS: dict[str, Callable[[], Steps]] = {
 }
 """Name → the steps of a file, imported when they are needed."""
 
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "resample": check_request,
+    "conv-transpose": check_kernel_options,
+}
+"""Name → what is wrong with a request whatever the file."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -92,6 +99,11 @@ class Operation:
         limited = replace(request, threads=threads, max_memory=memory, force=force)
         return replace(self, request=limited)
 
+    def check(self) -> None:
+        """Refuse what would fail for every file; errors as the command of that name has them."""
+        if check := CHECKS.get(self.name):
+            check(self.request)
+
     @contextlib.contextmanager
     def prepared(self, name: str) -> Iterator[Union["Job", "Plan"]]:
         """Settle what would be done to a file, without reading its voxels."""
@@ -117,6 +129,14 @@ class Operation:
 
             return [record_name(output)]
         return []
+
+    def bytes_beside(self, plan: Any) -> int:
+        """Return the size of the indices that pool writes, before compression."""
+        if self.name != "pool":
+            return 0
+        from upsample_cli.inverse.pool import INDEX_BYTES
+
+        return int(plan.output_bytes // plan.dtype.itemsize * INDEX_BYTES)
 
     @property
     def references(self) -> list[str]:

@@ -2,9 +2,12 @@
 
 import os
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -25,20 +28,23 @@ class Landing:
     shape: tuple[int, ...]
     grid: Grid | None
 
-    def agrees_with(self, other: "Landing") -> bool:
-        """Whether the voxels of both are in the same places."""
-        if self.shape[:3] != other.shape[:3]:
-            return False
+    def difference(self, other: "Landing") -> str:
+        """Return in words how the voxels of the two are in other places, or an empty string."""
+        if self.shape != other.shape:
+            shapes = ["×".join(map(str, shape)) for shape in (self.shape, other.shape)]
+            return " against ".join(shapes)
         if self.grid is None or other.grid is None:
-            return True
-        apart = np.linalg.norm(self.grid.corners - other.grid.corners, axis=1).max()
-        return bool(apart <= corner_tolerance(self.grid, other.grid))
+            return ""
+        apart = float(np.linalg.norm(self.grid.corners - other.grid.corners, axis=1).max())
+        if apart <= corner_tolerance(self.grid, other.grid):
+            return ""
+        return f"the corners are up to {apart:.3g} apart"
 
 
 def refuse_unequal_pairs(
     source: str, wanted: Sequence[Wanted], patterns: Sequence[str], operation: Operation, work: Work
 ) -> None:
-    """Move tasks whose output would not match that of their labels, or image, to the refused.
+    """Refuse tasks whose output would not match that of their labels, or of their image.
 
     Parameters
     ----------
@@ -53,61 +59,70 @@ def refuse_unequal_pairs(
     work
         What is to be done; it is changed.
     """
-    to_do = {task.output: task for task in work.tasks}
-    images = _by_folder([each for each in wanted if not each.labels])
+    to_do = {task.output for task in work.tasks}
+    images = Images([each for each in wanted if not each.labels])
     landings = _Landings(source, operation)
+    reasons: dict[str, str] = {}
     for labels in (each for each in wanted if each.labels):
-        partners = partners_of(labels, images, patterns)
-        if not any(each.output in to_do for each in (labels, *partners)):
+        partners = images.partners_of(labels, patterns)
+        if to_do.isdisjoint(each.output for each in (labels, *partners)):
             continue
+        work.unpaired += not partners
         own = landings.of(labels)
         theirs = [landing for each in partners if (landing := landings.of(each))]
-        if own is None or not theirs or any(own.agrees_with(landing) for landing in theirs):
+        if own is None or not theirs or not all(own.difference(landing) for landing in theirs):
             continue
-        image = partners[0]
-        why = _difference(own, theirs[0], labels.found.name, image.found.name)
-        for each in (labels, image) if len(partners) == 1 else (labels,):
-            if task := to_do.pop(each.output, None):
-                work.tasks.remove(task)
-                work.refused.append((task, f"{each.found.name}: {why}"))
+        names = f"labels {labels.found.name} would not land on the grid of {partners[0].found.name}"
+        why = f"{names} ({own.difference(theirs[0])}); put them on its grid first, with resample "
+        # Of several images that may be theirs, none is to blame, unless the labels are done.
+        is_one_to_one = len(partners) == 1 or labels.output not in to_do
+        for each in (labels, *partners) if is_one_to_one else (labels,):
+            reasons.setdefault(each.output, f"{each.found.name}: {why}--like")
+    work.refuse(reasons)
 
 
-def _difference(labels: Landing, image: Landing, labels_name: str, image_name: str) -> str:
-    sizes = ["×".join(map(str, landing.shape)) for landing in (labels, image)]
-    if sizes[0] == sizes[1]:
-        sizes = ["its own place", "another"]
-    return (
-        f"labels {labels_name} would land on another grid ({sizes[0]}) than {image_name} "
-        f"({sizes[1]}); put the labels on the image's grid first, with resample --like"
-    )
+class Images:
+    """The images of a tree, to be found by what their names begin with."""
 
+    def __init__(self, wanted: Iterable[Wanted]) -> None:
+        self.folders: dict[str, list[tuple[str, Wanted]]] = defaultdict(list)
+        for each in wanted:
+            folder, name = os.path.split(each.found.name)
+            self.folders[folder].append((bare_stem(name, ()), each))
+        for images in self.folders.values():
+            images.sort(key=itemgetter(0))
+        self.beside: dict[str, list[str]] = defaultdict(list)
+        for folder in filter(None, self.folders):
+            self.beside[os.path.dirname(folder)].append(folder)
 
-Folders = dict[str, list[Wanted]]
+    def partners_of(self, labels: Wanted, patterns: Sequence[str]) -> list[Wanted]:
+        """Return the images that a label map may belong to.
 
+        What a pattern says literally is taken out of the labels' name: ``t1_seg`` belongs to
+        ``t1``, or else to ``t1_…``, in the same folder or, if there is none, in one beside it.
+        Where nothing is left of the name, the images of the same folder are meant.
+        """
+        folder, name = os.path.split(labels.found.name)
+        stem = bare_stem(name, patterns)
+        if found := self._named(stem, [folder], _kind(labels)):
+            return found
+        beside = self.beside[os.path.dirname(folder)] if folder and stem else []
+        return self._named(stem, [each for each in beside if each != folder], _kind(labels))
 
-def _by_folder(wanted: Sequence[Wanted]) -> Folders:
-    folders: Folders = defaultdict(list)
-    for each in wanted:
-        folders[os.path.dirname(each.found.name)].append(each)
-    return folders
-
-
-def partners_of(labels: Wanted, images: Folders, patterns: Sequence[str]) -> list[Wanted]:
-    """Return the images that a label map may belong to.
-
-    What a pattern says literally is taken out of the labels' name: ``t1_seg`` belongs to ``t1``, or
-    else to ``t1_…``, in the same folder or, if there is none, in one beside it.
-    """
-    folder, name = os.path.split(labels.found.name)
-    stem = bare_stem(name, patterns)
-    beside = [each for path in images for each in images[path] if _are_siblings(path, folder)]
-    for candidates in (images.get(folder, []), beside):
-        same_kind = [each for each in candidates if _kind(each) == _kind(labels)]
-        exact = [each for each in same_kind if _stem(each) == stem]
-        longer = [each for each in same_kind if _begins(_stem(each), stem)]
-        if exact or longer:
-            return exact or longer
-    return []
+    def _named(self, stem: str, folders: list[str], kind: str) -> list[Wanted]:
+        exact, longer = [], []
+        for folder in folders:
+            images = self.folders.get(folder, [])
+            for known, each in images[bisect_left(images, stem, key=itemgetter(0)) :]:
+                if not known.startswith(stem):
+                    break
+                if _kind(each) != kind:
+                    continue
+                if known == stem:
+                    exact.append(each)
+                elif not stem or known[len(stem)] in SEPARATORS:
+                    longer.append(each)
+        return exact or longer
 
 
 def bare_stem(name: str, patterns: Sequence[str]) -> str:
@@ -120,25 +135,14 @@ def bare_stem(name: str, patterns: Sequence[str]) -> str:
     for pattern in patterns:
         glob = pattern.rpartition("/")[2]
         glob = glob[: len(glob) - len(suffix_of(glob))]
-        for literal in WILD.split(glob):
-            stem = stem.replace(literal, "", 1) if literal else stem
+        for literal in filter(None, WILD.split(glob)):
+            before, _, after = stem.rpartition(literal)
+            stem = (before + after).strip(SEPARATORS) if literal in stem else stem
     return stem
-
-
-def _stem(each: Wanted) -> str:
-    return bare_stem(os.path.basename(each.found.name), ())
 
 
 def _kind(each: Wanted) -> str:
     return SUFFIXES[suffix_of(each.found.name)]
-
-
-def _begins(stem: str, start: str) -> bool:
-    return bool(start) and stem.startswith(tuple(start + mark for mark in SEPARATORS))
-
-
-def _are_siblings(path: str, folder: str) -> bool:
-    return path != folder and os.path.dirname(path) == os.path.dirname(folder)
 
 
 class _Landings:
@@ -162,6 +166,7 @@ class _Landings:
     def _settle(self, each: Wanted) -> Landing:
         path = os.path.join(self.source, each.found.name)
         with self.operations[each.labels].prepared(path) as plan:
-            header = plan.header
+            job: Any = plan  # only resample knows labels
+            header = job.header
             grid = header.grid if header is not None and max(header.codes) > 0 else None
-            return Landing(plan.after.shape, grid)
+            return Landing(tuple(reversed(job.resampler.shape_out)), grid)

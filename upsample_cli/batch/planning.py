@@ -11,6 +11,7 @@ from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import Stamp, checksum_of, files_of, stamp_of
 from upsample_cli.batch.task import DONE, FAILED, Task
 from upsample_cli.errors import FileError
+from upsample_cli.text import counted
 from upsample_cli.threads import available_threads
 
 
@@ -54,6 +55,8 @@ class Work:
         Done already.
     refused
         Tasks that cannot be done, each with why.
+    unpaired
+        The number of label maps of which no image is known.
     keys, checksums
         By output: the digest of what is done, and of the input if that was asked for.
     """
@@ -61,8 +64,23 @@ class Work:
     tasks: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
     refused: list[tuple[Task, str]] = field(default_factory=list)
+    unpaired: int = 0
     keys: dict[str, str] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """Refuse the tasks of some outputs, each for its reason."""
+        refused = [task for task in self.tasks if task.output in reasons]
+        self.refused += [(task, reasons[task.output]) for task in refused]
+        self.tasks = [task for task in self.tasks if task.output not in reasons]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user may want to know of it."""
+        if not self.unpaired:
+            return []
+        maps = counted(self.unpaired, "label map")
+        return [f"{maps} without an image of their name, so that no grid was compared"]
 
 
 def plan_work(

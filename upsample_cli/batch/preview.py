@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from upsample_cli.batch.journal import FOLDER, read_journal
+from upsample_cli.batch.finding import JOURNAL_FOLDER
+from upsample_cli.batch.journal import Entry, read_journal
 from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
-from upsample_cli.errors import UpsampleError
+from upsample_cli.errors import FileError, UpsampleError
 from upsample_cli.output import COMPRESSED_AT_MOST, UNCOMPRESSED
 from upsample_cli.text import printable, readable_bytes
 
@@ -25,8 +26,12 @@ class Preview:
     ----------
     lines
         One for each file.
+    skipped
+        The number of files that were done before.
     errors
         Why a file would fail.
+    remarks
+        What else a user may want to know.
     least, most
         The bytes of all outputs, with the best compression that there is and with none.
     free
@@ -34,7 +39,9 @@ class Preview:
     """
 
     lines: list[str] = field(default_factory=list)
+    skipped: int = 0
     errors: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     least: int = 0
     most: int = 0
     free: int = 0
@@ -44,17 +51,18 @@ class Preview:
         """Whether the disk has room, for all that is known of how far the outputs compress."""
         return self.least <= self.free
 
-    def totals(self, *, to_do: int, skipped: int) -> str:
-        """Return the last line."""
+    @property
+    def totals(self) -> str:
+        """The last line."""
         may_be = "" if self.most <= self.free else "; they fit only if they compress well"
         return (
-            f"{to_do} to do, {skipped} done before, {len(self.errors)} would fail; "
+            f"{len(self.lines)} to do, {self.skipped} done before, {len(self.errors)} would fail; "
             f"outputs up to {readable_bytes(self.most)}, free {readable_bytes(self.free)}{may_be}"
         )
 
 
-def preview(request: BatchRequest, progress: Progress) -> tuple[Preview, str]:
-    """Settle every file without reading its voxels; return what was found, and its last line.
+def preview(request: BatchRequest, progress: Progress) -> Preview:
+    """Settle every file without reading its voxels.
 
     Raises
     ------
@@ -62,8 +70,9 @@ def preview(request: BatchRequest, progress: Progress) -> tuple[Preview, str]:
         If nothing can be done as it is asked.
     """
     found = survey(request)
-    work = decide(request, found, read_journal(Path(request.target) / FOLDER)[0])
-    result = Preview(free=_free(request.target))
+    work = decide(request, found, _entries(request.target))
+    result = Preview(skipped=len(work.skipped), free=_free(request.target))
+    result.remarks += found.listing.remarks + work.remarks
     result.errors += [str(problem) for problem in found.listing.problems]
     result.errors += [why for _, why in work.refused]
     folders = os.path.abspath(request.source), os.path.abspath(request.target)
@@ -72,7 +81,16 @@ def preview(request: BatchRequest, progress: Progress) -> tuple[Preview, str]:
         for task in work.tasks:
             _add(result, setting, task)
             done(1)
-    return result, result.totals(to_do=len(work.tasks), skipped=len(work.skipped))
+    return result
+
+
+def _entries(target: str) -> dict[str, Entry]:
+    folder = Path(target) / JOURNAL_FOLDER
+    try:
+        return read_journal(folder)[0]
+    except OSError as error:
+        problem = f"cannot read the journal of the batch ({error.strerror})"
+        raise FileError(folder, problem, "make it readable") from error
 
 
 def _add(result: Preview, setting: Setting, task: Task) -> None:
@@ -80,13 +98,13 @@ def _add(result: Preview, setting: Setting, task: Task) -> None:
     try:
         with operation.prepared(os.path.join(setting.source, task.source)) as plan:
             output = operation.check_output(plan, os.path.join(setting.target, task.output))
-            size = plan.output_bytes
+            size, beside = plan.output_bytes, operation.bytes_beside(plan)
             line = f"{task.source} {plan.before} → {task.output} {plan.after}"
     except UpsampleError as error:
         result.errors.append(str(error))
         return
     result.lines.append(printable(f"{line}, {readable_bytes(size)}"))
-    result.most += size
+    result.most += size + beside
     result.least += size // (1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST)
 
 

@@ -66,13 +66,20 @@ class Totals:
 class Log:
     """A file to which a line of JSON is added for every file; None writes nothing.
 
+    Parameters
+    ----------
+    name
+        The file's name.
+    options
+        What is asked of an image, and (by True) of a label map.
+
     Raises
     ------
     FileError
         If it cannot be written.
     """
 
-    def __init__(self, name: str | None, options: dict[str, Any]) -> None:
+    def __init__(self, name: str | None, options: dict[bool, dict[str, Any]]) -> None:
         self.name = name
         self.options = options
         self.file: FileIO | None = None
@@ -112,7 +119,7 @@ class Log:
             "shape_out": after and after.shape,
             "dtype_out": after and after.dtype,
             "how": outcome.how or None,
-            "options": self.options | {"labels": outcome.task.labels},
+            "options": self.options[outcome.task.labels],
             "seconds": round(outcome.seconds, 4),
             "peak_memory": outcome.peak_bytes or None,
             "warnings": outcome.warnings,

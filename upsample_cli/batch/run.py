@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from upsample_cli.batch.budget import plan_budget
-from upsample_cli.batch.finding import Listing, Selection, find, matches_any
-from upsample_cli.batch.journal import BEGUN, FOLDER, Entry, Journal
+from upsample_cli.batch.budget import Budget, plan_budget
+from upsample_cli.batch.finding import JOURNAL_FOLDER, Listing, Selection, find, matches_any
+from upsample_cli.batch.journal import BEGUN, Entry, Journal
 from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.pairing import refuse_unequal_pairs
@@ -73,13 +73,14 @@ class Survey:
         What the folder holds.
     wanted, mine
         Every input with its output, and those of this shard.
-    keys
-        The digest of what is done: to images, and (by True) to label maps.
+    operations, keys
+        What is done to images, and (by True) to label maps; and the digest of each.
     """
 
     listing: Listing
     wanted: list[Wanted]
     mine: list[Wanted]
+    operations: dict[bool, Operation]
     keys: dict[bool, str]
 
 
@@ -96,6 +97,9 @@ def survey(request: BatchRequest) -> Survey:
         raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
     if request.rules.force and request.rules.retry_failed:
         raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
+    for each in operations.values():
+        each.check()
     listing = find(request.source, request.target, request.selection)
     wanted = [
         Wanted(found, request.naming.output(found.name), matches_any(found.name, request.labels))
@@ -108,10 +112,10 @@ def survey(request: BatchRequest) -> Survey:
         taken = {found.name for found in request.shard.of(listing.inputs)}
         mine = [each for each in wanted if each.found.name in taken]
     checksum = request.rules.checksum
-    keys = {False: operation.key(request.version, checksum=checksum)}
-    if request.labels:
-        keys[True] = operation.for_labels().key(request.version, checksum=checksum)
-    return Survey(listing, wanted, mine, keys)
+    keys = {
+        labels: each.key(request.version, checksum=checksum) for labels, each in operations.items()
+    }
+    return Survey(listing, wanted, mine, operations, keys)
 
 
 def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> Work:
@@ -134,7 +138,8 @@ def run_batch(request: BatchRequest, screen: Screen) -> Totals:
     found = survey(request)
     with contextlib.ExitStack() as stack:
         _make_folder(request.target)  # where the log may be
-        log = stack.enter_context(contextlib.closing(Log(request.log, request.operation.facts())))
+        options = {labels: each.facts() for labels, each in found.operations.items()}
+        log = stack.enter_context(contextlib.closing(Log(request.log, options)))
         journal = stack.enter_context(contextlib.closing(Journal(request.target, request.shard)))
         run = _Run(request, decide(request, found, journal.entries), journal, log, screen)
         return run.run(found.listing)
@@ -190,16 +195,14 @@ class _Run:
         for problem in listing.problems:
             self.totals.folders_failed += 1
             self.screen.failed(str(problem))
-        for why in listing.left_out:
-            self.screen.note(f"left out {why}")
-        if listing.others:
-            self.screen.note(f"left out {listing.others} files of other formats")
+        for remark in listing.remarks + self.work.remarks:
+            self.screen.note(remark)
 
     def _remove_stale(self) -> None:
         """Remove what killed runs left, also of outputs that this batch does not write."""
         outputs = [task.output for task in self.work.tasks]
         outputs += [e.output for e in self.journal.entries.values() if e.status == BEGUN]
-        for folder in {FOLDER, *map(os.path.dirname, outputs)}:
+        for folder in {JOURNAL_FOLDER, *map(os.path.dirname, outputs)}:
             remove_all_stale(Path(self.request.target, folder))
 
     def _events(self) -> Generator[Event, None, None]:
@@ -207,20 +210,28 @@ class _Run:
         if not tasks:
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
+        cores = request.threads or available_threads()
+        rounds = budget.rounds(cores, is_limited=request.max_memory is not None)
+        for each in rounds:
+            tasks = yield from self._round(each, tasks, is_last=each is rounds[-1])
+            if not tasks:
+                return
+
+    def _round(
+        self, budget: Budget, tasks: list[Task], *, is_last: bool
+    ) -> Generator[Event, None, list[Task]]:
+        """Do what fits in the memory of a worker, and return what does not."""
         postponed: list[Task] = []
         setting = self._setting(budget.threads, budget.memory)
-        for event in Workers(setting, budget.jobs, self._begin).run(tasks):
-            if isinstance(event, Outcome) and event.status == POSTPONED:
-                postponed.append(event.task)
-            else:
-                yield event
-        alone = budget.alone(request.threads or available_threads())
-        # Without a limit of the user's, it is the machine that says what does not fit.
-        memory = alone.memory if request.max_memory else None
-        for event in Workers(self._setting(alone.threads, memory), 1, self._begin).run(postponed):
-            if isinstance(event, Outcome) and event.status == POSTPONED:
-                event = replace(event, status=FAILED)
-            yield event
+        with contextlib.closing(Workers(setting, budget.jobs, self._begin).run(tasks)) as events:
+            for event in events:
+                if not (isinstance(event, Outcome) and event.status == POSTPONED):
+                    yield event
+                elif is_last:
+                    yield replace(event, status=FAILED)
+                else:
+                    postponed.append(event.task)
+        return postponed
 
     def _setting(self, threads: int, memory: int | None) -> Setting:
         request = self.request

@@ -119,11 +119,11 @@ def run_task(setting: Setting, task: Task, advance: Advance) -> Outcome:
         outcome = _run(setting, task, advance)
     except MemoryLimitError as error:
         outcome = Outcome(task, POSTPONED, str(error))
+    except MemoryError:
+        problem = "not enough memory is free; ask for a smaller output"
+        outcome = Outcome(task, POSTPONED, f"{task.source}: {problem}")
     except UpsampleError as error:
         outcome = Outcome(task, FAILED, str(error), trace=traceback.format_exc())
-    except MemoryError:
-        problem = "not enough memory is free; use fewer --jobs"
-        outcome = Outcome(task, FAILED, f"{task.source}: {problem}")
     except Exception as error:
         problem = f"internal: {type(error).__name__}: {error}; run with --debug and report it"
         error_line = f"{task.source}: {problem}"

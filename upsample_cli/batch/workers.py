@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -116,7 +116,7 @@ class Workers:
         self.begin = begin
         self.workers: list[_Worker] = []
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Event]:
+    def run(self, tasks: Iterable[Task]) -> Generator[Event, None, None]:
         """Yield what happens until every task has an outcome.
 
         Closing the iterator stops all; files that are being written are discarded.
@@ -124,7 +124,7 @@ class Workers:
         Raises
         ------
         FileError
-            If no worker can be started.
+            If no worker can be started; while there are others, they do without one.
         """
         to_do = deque(tasks)
         try:
@@ -180,9 +180,11 @@ class Workers:
     def _after(self, worker: _Worker, to_do: deque[Task]) -> Iterator[Event]:
         why = worker.end()
         if not worker.is_ready:
-            problem = f"could not be started: it {why}"
-            raise FileError("worker process", problem, "try --jobs 1, or more memory")
-        if worker.tasks:
+            self.jobs -= 1
+            if not self.jobs:
+                problem = f"could not be started: it {why}"
+                raise FileError("worker process", problem, "try --jobs 1, or more memory")
+        elif worker.tasks:
             lost = worker.tasks.popleft()
             self._tidy(lost)
             error = f"{lost.source}: the worker process {why}; try it alone, with --jobs 1"

@@ -138,18 +138,18 @@ def _operation(context: typer.Context, name: str, given: dict[str, Any]) -> "Ope
 
 def _preview(request: "BatchRequest", quiet: bool) -> int:
     from upsample_cli.batch.preview import preview
-    from upsample_cli.errors import FileError
     from upsample_cli.text import readable_bytes
 
-    found, totals = preview(request, console.progress(quiet, "file"))
-    for line in (*found.lines, totals):
+    found = preview(request, console.progress(quiet, "file"))
+    console.notes([], found.remarks, quiet=quiet)
+    for line in (*found.lines, found.totals):
         console.answer(line)
     for why in found.errors:
         console.problem(why, "")
     if not found.fits:
         needed, free = readable_bytes(found.least), readable_bytes(found.free)
         problem = f"needs at least {needed} of disk, but {free} are free"
-        raise FileError(request.target, problem, "free some, or do less at once")
+        raise RequestError(request.target, problem, "free some, or do less at once")
     return FAILED if found.errors else 0
 
 

@@ -41,8 +41,6 @@ def explain(
     from upsample_cli.job import prepare
     from upsample_cli.report import explain_job
 
-    request = resample_request(given)
-    job = prepare(request, source)
-    with closing(job.source):
+    with closing(prepare(resample_request(given), source)) as job:
         console.answer(explain_job(job))
         console.notes(job.warnings, job.hints, quiet=quiet)

@@ -47,5 +47,5 @@ def resample(
     from upsample_cli.cli.requests import resample_request
     from upsample_cli.pipeline import resample as resample_file
 
-    request = resample_request(given)
-    console.finished(resample_file(request, source, output, console.progress(quiet)), quiet=quiet)
+    done = resample_file(resample_request(given), source, output, console.progress(quiet))
+    console.finished(done, quiet=quiet)

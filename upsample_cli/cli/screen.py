@@ -1,13 +1,19 @@
 """What a batch shows while it runs: a bar on a terminal, else a line for every file."""
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from upsample_cli.cli import console
-from upsample_cli.text import printable
+from upsample_cli.text import counted, printable
 
 if TYPE_CHECKING:
     from upsample_cli.batch.record import Totals
     from upsample_cli.batch.task import Outcome, Task
+
+NUMBERS = re.compile(r"\d[\d.,×e+-]*")
+MOST_ALIKE = 3
+"""Warnings that differ only in the file and its numbers, of which the rest is counted."""
 
 
 class BatchScreen:
@@ -24,10 +30,14 @@ class BatchScreen:
         self.bar: Any = None
         self.shown: dict[str, float] = {}
         self.said: set[str] = set()
+        self.warned: Counter[str] = Counter()
+        self.unshown: dict[str, str] = {}
+        self.to_do: set[str] = set()
         self.done = self.failures = 0
 
     def begin(self, tasks: "list[Task]") -> None:
         """Draw the bar, if there is a terminal for it."""
+        self.to_do = {task.output for task in tasks}
         self.bar = console.file_bar(sum(task.bytes for task in tasks), len(tasks), self.quiet)
 
     def advance(self, task: "Task", share: float) -> None:
@@ -39,24 +49,43 @@ class BatchScreen:
 
     def end(self, outcome: "Outcome") -> None:
         """Show what became of a file."""
-        self.done += outcome.status == "done"
-        self.failures += outcome.status == "failed"
-        if self.bar is not None:
-            self.advance(outcome.task, 1.0)
-            self.bar.set_postfix_str(f"{self.done} done, {self.failures} failed", refresh=False)
-        with console.beside(self.bar):
-            self._tell(outcome)
-
-    def _tell(self, outcome: "Outcome") -> None:
-        name = outcome.task.source
-        console.notes([_about(name, text) for text in outcome.warnings], [], quiet=self.quiet)
+        name, status = outcome.task.source, outcome.status
+        self.done += status == "done"
+        self.failures += status == "failed"
+        self._count(outcome.task, status)
         for hint in outcome.hints:
             self.note(hint)
-        if outcome.status == "failed":
-            console.problem(_about(name, outcome.error), outcome.trace)
-        elif outcome.status == "done" and self.bar is None:
+        for warning in outcome.warnings:
+            self._warn(name, warning)
+        if status == "failed":
+            with console.beside(self.bar):
+                console.problem(_about(name, outcome.error), outcome.trace)
+        elif status == "done" and self.bar is None:
             done = f"{name} {outcome.before} → {outcome.task.output} {outcome.after}"
             console.summary(f"{done}, {outcome.how}, {outcome.seconds:.1f} s", quiet=self.quiet)
+
+    def _warn(self, name: str, warning: str) -> None:
+        """Show a warning, unless it was shown of several other files."""
+        what = warning.partition(": ")[2] if printable(name) in printable(warning) else warning
+        kind = NUMBERS.sub("", what)
+        self.warned[kind] += 1
+        if self.warned[kind] > MOST_ALIKE:
+            self.unshown[kind] = what
+            return
+        with console.beside(self.bar):
+            console.notes([_about(name, warning)], [], quiet=self.quiet)
+
+    def _count(self, task: "Task", status: str) -> None:
+        """Let the bar show the end of a file."""
+        if self.bar is None:
+            return
+        self.bar.set_postfix_str(f"{self.done} done, {self.failures} failed", refresh=False)
+        if status == "failed" and task.output in self.to_do:
+            # Bytes that were not worked on say nothing of how fast the others will be.
+            self.bar.total -= task.bytes - int(task.bytes * self.shown.get(task.source, 0.0))
+            self.bar.update(0)
+        elif status == "done":
+            self.advance(task, 1.0)
 
     def note(self, text: str) -> None:
         """Show something worth knowing, the first time."""
@@ -74,6 +103,9 @@ class BatchScreen:
         """Take the bar away, and show the table of what became of all."""
         if self.bar is not None:
             self.bar.close()
+        for kind, what in self.unshown.items():
+            more = counted(self.warned[kind] - MOST_ALIKE, "file")
+            console.notes([f"{more} more: {what}; --log names them"], [], quiet=self.quiet)
         if totals is not None:
             for line in totals.table(seconds).splitlines():
                 console.summary(line, quiet=self.quiet)

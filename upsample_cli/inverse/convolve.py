@@ -18,7 +18,6 @@ from upsample_cli.inverse.plan import Plan, destination, write_results
 from upsample_cli.inverse.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
 from upsample_cli.inverse.weights import (
     Kernel,
-    check_kernel_options,
     given_kernel,
     named_kernel,
     read_array,
@@ -37,7 +36,7 @@ from upsample_cli.output import (
 from upsample_cli.passes.arithmetic import store
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
-from upsample_cli.request import ConvolveRequest
+from upsample_cli.request import ConvolveRequest, check_kernel_options
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import TRANSPOSED_SIZE, Window, filled
 

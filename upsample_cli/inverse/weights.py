@@ -46,24 +46,6 @@ class Kernel:
         return self.weight.shape[1] * self.groups
 
 
-def check_kernel_options(request: ConvolveRequest) -> None:
-    """Refuse options that contradict each other, before any file is opened."""
-    if (request.weight is None) == (request.kernel is None):
-        problem = "is missing" if request.weight is None else "and --kernel exclude each other"
-        raise RequestError("--weight", problem, "use either --weight or --kernel")
-    for option in ("weight", "bias"):
-        if getattr(request, option) == "-":
-            raise RequestError(f"--{option}", "cannot be standard input", "name a file")
-    if request.kernel is None:
-        return
-    if request.stride is None:
-        raise RequestError("--stride", "is missing", "give the factor by which --kernel enlarges")
-    for option in ("bias", "padding", "output_padding", "dilation", "groups"):
-        if getattr(request, option) is not None:
-            name = f"--{option.replace('_', '-')}"
-            raise RequestError(name, "goes with --weight; --kernel brings its own", "drop it")
-
-
 def read_array(name: str) -> Array:
     """Read a whole .npy file of real numbers."""
     with contextlib.closing(open_source(name, ImageOptions())) as source:
