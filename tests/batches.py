@@ -105,7 +105,7 @@ class Scripted(Operation):
 
 def scripted():
     """Return the operation with a request that is never looked at."""
-    return Scripted("resample", Request(Target("scale", (2.0,)), ImageOptions()))
+    return Scripted("resample", Request(target=Target("scale", (2.0,)), image=ImageOptions()))
 
 
 class Watcher:

@@ -63,10 +63,8 @@ def test_workers_that_do_not_fit_are_refused(machine, jobs, limit, problem):
         plan_budget(TASKS, jobs, None, limit and limit * MIB)
 
 
-def test_a_cgroup_is_a_machine(monkeypatch, tmp_path):
-    (tmp_path / "max").write_text(str(2 * USUAL_WORKER + 100 * MIB))
-    (tmp_path / "current").write_text(str(10 * MIB))
-    monkeypatch.setattr(resources, "CGROUP_FILES", [(tmp_path / "max", tmp_path / "current")])
+def test_a_cgroup_is_a_machine(monkeypatch):
+    monkeypatch.setattr(resources, "memory_left", lambda: 2 * USUAL_WORKER + 90 * MIB)
     monkeypatch.setattr(budget, "available_threads", lambda: 64)
     assert plan_budget(TASKS, None, None, None).jobs == 2
 

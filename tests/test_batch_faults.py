@@ -141,7 +141,7 @@ class Screen(BatchScreen):
         {change}
 
 if __name__ == "__main__":
-    operation = Operation("resample", Request(Target("scale", (2.0,)), ImageOptions()))
+    operation = Operation("resample", Request(target=Target("scale", (2.0,)), image=ImageOptions()))
     request = run.BatchRequest("in", "out", operation, __version__, jobs=1)
     totals = run.run_batch(request, Screen(quiet=True))
     print(dict(totals.files))

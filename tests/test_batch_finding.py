@@ -101,6 +101,8 @@ def test_links_within_the_source_are_taken_and_no_others(tree, tmp_path):
     assert not found.inputs[1].stamps
     assert sorted(found.left_out) == [
         "folder.nii: is a link to a folder, whose files are found where they are",
+        "folder: is a link that leads out of the source folder",
+        "loop: is a link to a folder, whose files are found where they are",
         "outside.nii: is a link that leads out of the source folder",
     ]
 

@@ -61,7 +61,7 @@ if __name__ == "__main__":
     def work():
         while not ending.is_set():
             interpolate(volume, scale_factor=2, mode="trilinear")
-    operation = Operation("resample", Request(Target("scale", (2.0,)), ImageOptions()))
+    operation = Operation("resample", Request(target=Target("scale", (2.0,)), image=ImageOptions()))
     request = BatchRequest(sys.argv[1], sys.argv[2], operation, __version__, jobs=2)
     busy = threading.Thread(target=work)
     busy.start()
