@@ -160,6 +160,8 @@ def _stored_fill(
                 f"{real:g} does not fit in {dtype.name}",
                 f"use {ends[0]:g} to {ends[1]:g}",
             )
+        if np.isfinite(real):
+            stored = float(np.clip(stored, low, high))
         if dtype.kind in "iu":
             stored = float(np.rint(np.clip(stored, low, high)))
     if stored == exact or np.isnan(exact) or abs(stored - exact) <= ROUNDING:

@@ -35,11 +35,11 @@ from upsample_cli.files.image_formats import (
 from upsample_cli.files.image_metadata import (
     Metadata,
     kept_png_chunks,
-    picture_exif,
     read_metadata,
 )
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.png import without_pixels
+from upsample_cli.files.tiff import open_tiff
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
@@ -51,18 +51,6 @@ TIFF_SIGNED = 2
 BYTE_BITS = 8
 
 _pillow_globals = threading.RLock()
-
-
-class UnturnedTiff(TiffImageFile):
-    """Pillow's TIFF reader, but for its last step: turning the pixels as their orientation says."""
-
-    def _setup(self) -> None:
-        super()._setup()
-        self._size = self._tile_size
-
-    def load_end(self) -> None:
-        """Read the EXIF directories while the file is at hand, and leave the pixels alone."""
-        picture_exif(self.getexif())
 
 
 @dataclass
@@ -266,7 +254,7 @@ def _open_frame(
     with _pillow_limit(options) as limit:
         file.seek(0)
         tiff = format == "TIFF"
-        image = UnturnedTiff(file, "") if tiff else Image.open(file, formats=[format])
+        image = open_tiff(file) if tiff else Image.open(file, formats=[format])
         _check_size(image, name, limit)
         frame = _frame_number(image, name, options.frame)
         image.seek(frame)

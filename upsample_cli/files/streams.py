@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from isal import igzip_threaded
+from isal import igzip_threaded, isal_zlib
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
@@ -23,6 +23,9 @@ COMPRESSION_BLOCK = 2**20
 
 MOST_COMPRESSORS = 8
 """Each holds a few blocks; this many outrun any disk."""
+
+UNREADABLE = (OSError, zlib.error, isal_zlib.error, ValueError)
+"""What a broken file, or broken gzip data, provokes."""
 
 SKIP_BYTES = 2**20
 HEAD_BYTES = 1024
@@ -234,7 +237,7 @@ class ForwardReader:
                 "is truncated, or followed by what is not gzip: its gzip data end early",
                 "use a complete file",
             ) from error
-        except (OSError, zlib.error, ValueError) as error:
+        except UNREADABLE as error:  # type: ignore[misc]  # of isal's error the stub has an instance
             raise FileError(self.name, f"cannot be read ({error})") from error
 
 
