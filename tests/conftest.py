@@ -10,7 +10,8 @@ from processes import SAMPLES, TIMEOUT, command_line, environment
 
 from upsample_cli.cli import app
 
-collect_ignore = ["benchmarks"]  # needs what users do not have, and measures seconds
+# The one needs what users do not have, and measures seconds; the other is no test by itself.
+collect_ignore = ["benchmarks", "fuzz"]
 
 # No example fails for being slow on a busy machine.
 settings.register_profile("any-machine", settings(), deadline=None)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LABEL = "label"
 
 TAP_BYTES = 64
-"""What the plan of an axis takes for each output, in a mode of few taps."""
+"""What the plan of an axis takes for each tap, or for each output of a mode of few."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _prepare(request: Request, source: "Source") -> Job:
     if is_scaled and is_fixed_point(method, dtype_in, dtype_out, dimensions):
         axes = copied_where_equal(axes)
     # Taps and weights are arrays too, as long as the axes.
-    check_memory(f"--{request.target.kind}", sum(axis.size_out for axis in axes) * TAP_BYTES)
+    check_memory(f"--{request.target.kind}", sum(_taps(axis, method) for axis in axes) * TAP_BYTES)
     try:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
     except TypeError as error:
@@ -241,6 +241,14 @@ def _prepare(request: Request, source: "Source") -> Job:
     job.warnings += warnings_about(job)
     job.hints += hints_about(job)
     return job
+
+
+def _taps(axis: AxisMap, method: Method) -> int:
+    """Return about how many taps an axis has, where one output counts as one."""
+    # A filter is stretched over all the inputs that it stands for.
+    stretched = method.antialias and axis.step > 1
+    support = method.mode.support if stretched else 0.5 * (method.mode.name == "area")
+    return axis.size_out + int(2 * support * axis.size_in)
 
 
 def _mode(request: Request, source: "Source") -> str:

@@ -172,4 +172,6 @@ def _stored_fill(
 
 def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-    return float(limits.min), float(limits.max)
+    low, high = float(limits.min), float(limits.max)
+    # The largest integer of 64 bits is none of float64, and the next one would wrap around.
+    return low, high if high <= limits.max else float(np.nextafter(high, 0))

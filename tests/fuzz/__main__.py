@@ -3,10 +3,17 @@
 import sys
 from pathlib import Path
 
-# The folder of the tests in place of this one, so that this one is the package ``fuzz``.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+TESTS = Path(__file__).resolve().parent.parent
 
-from fuzz.campaign import main
+
+def start() -> int:
+    """Run the campaign on the program of this checkout."""
+    # In place of this folder, so that it is the package ``fuzz``.
+    sys.path[:1] = [str(TESTS), str(TESTS.parent)]
+    from fuzz.campaign import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

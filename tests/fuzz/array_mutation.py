@@ -122,5 +122,3 @@ def mutated_record(chosen: Random, data: bytes) -> bytes:
         node[key] = chosen.choice(JUNK)
     text = json.dumps(facts)
     return text.replace("1e308", chosen.choice(("1e308", "1e999", "NaN", "-Infinity"))).encode()
-
-

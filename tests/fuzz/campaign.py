@@ -92,11 +92,10 @@ def fuzz(format: str, seconds: float, seed: int, engine: str, finds: Finds) -> T
 
 
 def _run_worker(words: list[str], limit: float) -> tuple[int, str]:
-    code = "import sys; sys.path[0] = sys.argv.pop(1); from fuzz.worker import main; main()"
-    tests = str(Path(__file__).resolve().parent.parent)
+    start = f"import sys; sys.path[:1] = {sys.path[:2]}; from fuzz.worker import main; main()"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, tests, *words],
+            [sys.executable, "-c", start, *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -4,4 +4,4 @@ FORMATS = (
     *("nifti", "gzip", "png", "jpeg", "npy", "mgh", "tiff", "webp", "gif", "plain"),
     *("npz", "record", "weights"),
 )
-"""``plain`` is BMP and netpbm, ``record`` what restore reads, ``weights`` those of conv-transpose."""
+"""``plain`` is BMP and netpbm; restore reads a record, and conv-transpose weights."""

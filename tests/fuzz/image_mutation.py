@@ -23,7 +23,10 @@ PNG_EXTRAS = (
     *((b"gAMA", content) for content in (b"", bytes(4), b"\xff" * 4)),
     *((b"cHRM", content) for content in (b"", bytes(32), b"\xff" * 31)),
     *((b"sRGB", content) for content in (b"", b"\xff")),
-    *((b"eXIf", content) for content in (b"", EXIF[6:], EXIF[6:20], b"MM\0*\xff\xff\xff\xff", EXIF)),
+    *(
+        (b"eXIf", content)
+        for content in (b"", EXIF[6:], EXIF[6:20], b"MM\0*\xff\xff\xff\xff", EXIF)
+    ),
     *((b"acTL", content) for content in (b"", bytes(8), b"\0\0\0\2" + bytes(4), b"\xff" * 8)),
     *((b"fcTL", content) for content in (b"", bytes(26), b"\xff" * 26)),
     *((b"fdAT", content) for content in (b"", bytes(4) + zlib.compress(bytes(99)))),
@@ -76,7 +79,16 @@ def _png_header(chosen: Random, content: bytes) -> bytes:
 
 
 EXIFS = (
-    *(b"", EXIF, EXIF[:9], EXIF[:20], EXIF[:-8], EXIF[6:], b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    *(
+        b"",
+        EXIF,
+        EXIF[:9],
+        EXIF[:20],
+        EXIF[:-8],
+        EXIF[6:],
+        b"Exif\0\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+    ),
     # A directory that is its own sub-directory, and one with far more entries than bytes.
     b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x08\0\0\0\x08",
     b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x87\x69\0\x04\xff\xff\xff\xff\0\0\0\x08",
@@ -115,7 +127,9 @@ def mutated_jpeg(chosen: Random, data: bytes) -> bytes:
         exif = chosen.choice(EXIFS)
         segments.insert(0, b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
     elif how == 5:
-        marker = bytes([0xFF, chosen.choice((0xC4, 0xDB, 0xDD, 0xE0, 0xE2, 0xED, 0xEE, 0xFE, 0xC9))])
+        marker = bytes(
+            [0xFF, chosen.choice((0xC4, 0xDB, 0xDD, 0xE0, 0xE2, 0xED, 0xEE, 0xFE, 0xC9))]
+        )
         body = chosen.choice((b"", b"\0", b"JFIF\0\1\1\1\0\0\0\0\0\0", b"ICC_PROFILE\0\2\1x"))
         body += b"Adobe\0d\0\0\0\0\2" if marker == b"\xff\xee" else b""
         segments.insert(index, marker + struct.pack(">H", len(body) + 2) + body)

@@ -20,8 +20,10 @@ def mutated_bytes(chosen: Random, data: bytes) -> bytes:
     length = chosen.choice((1, 1, 2, 4, 8, 40))
     how = chosen.randrange(7)
     if how == 0:
-        return data[:at] + bytes([data[at] ^ 1 << chosen.randrange(8)] if size else []) + (
-            data[at + 1 :]
+        return (
+            data[:at]
+            + bytes([data[at] ^ 1 << chosen.randrange(8)] if size else [])
+            + (data[at + 1 :])
         )
     if how == 1:
         return data[:at] + bytes([chosen.choice((0, 1, 127, 128, 255))]) + data[at + 1 :]

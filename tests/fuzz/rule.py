@@ -72,7 +72,7 @@ def captured() -> Iterator[Callable[[], tuple[str, str]]]:
         for file, number in ((out, 1), (err, 2)):
             os.dup2(file.fileno(), number)
         sys.stdout, sys.stderr = (
-            io.TextIOWrapper(open(number, "wb", closefd=False), "utf-8", line_buffering=True)
+            io.TextIOWrapper(io.FileIO(number, "wb", closefd=False), "utf-8", line_buffering=True)
             for number in (1, 2)
         )
 

@@ -24,7 +24,7 @@ EXIF = (
 def nifti(shape=(4, 3, 2), datatype=4, version=1, order="<", *, extensions=b"", pair=False, **more):
     """Return a NIfTI file of counted voxels; of a pair, its header."""
     fields = new_fields(shape, datatype, version, is_pair=pair, extensions=extensions, **more)
-    dtype = DATATYPES[datatype]
+    dtype = DATATYPES.get(datatype, DATATYPES[2])
     count = int(np.prod(shape)) * dtype.itemsize
     data = (np.arange(count) % 63).astype("u1").tobytes()
     flag = bytes([bool(extensions), 0, 0, 0])
@@ -85,8 +85,10 @@ def _mghs():
 def npy(header, data=bytes(64), version=1):
     """Return an .npy file of this header, a text or bytes."""
     text = header if isinstance(header, bytes) else header.encode()
-    return b"\x93NUMPY" + struct.pack("<BBH" if version == 1 else "<BBI", version, 0, len(text)) + (
-        text + data
+    return (
+        b"\x93NUMPY"
+        + struct.pack("<BBH" if version == 1 else "<BBI", version, 0, len(text))
+        + (text + data)
     )
 
 

@@ -94,5 +94,3 @@ def mutated_mgh(chosen: Random, data: bytes) -> bytes:
     dims = struct.unpack_from(">4i", data, 4)
     end = 284 + 4 * int(np.prod([max(1, min(n, 2**15)) for n in dims], dtype=float))
     return data.ljust(end, b"\x3f") if end < LARGEST_PADDED else data
-
-

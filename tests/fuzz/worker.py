@@ -6,9 +6,7 @@ import os
 import random
 import resource
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 HANGS = 20
@@ -135,5 +133,3 @@ def _import_readers() -> None:
     for module in pkgutil.walk_packages(upsample_cli.__path__, "upsample_cli."):
         if module.name.startswith(INSTRUMENTED):
             importlib.import_module(module.name)
-
-

@@ -32,6 +32,7 @@ from upsample_cli.files.image_formats import (
     Transparency,
     format_of_content,
 )
+from upsample_cli.files.image_limits import check_length, check_size, too_large
 from upsample_cli.files.image_metadata import (
     Metadata,
     kept_png_chunks,
@@ -215,7 +216,7 @@ def _decoding(name: str, format: str) -> Iterator[None]:
         raise FileError(name, f"its {format} header is broken") from error
     except Image.DecompressionBombError as error:
         pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
-        raise _too_large(name, pixels) from error
+        raise too_large(name, pixels) from error
     except Exception as error:  # Pillow lets whatever a broken file provokes pass through
         raise FileError(name, f"cannot decode this {format}: {reason_of(error)}") from error
 
@@ -223,14 +224,6 @@ def _decoding(name: str, format: str) -> Iterator[None]:
 def reason_of(error: Exception) -> str:
     """Return Pillow's words for what went wrong, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _too_large(name: str, pixels: object) -> FileError:
-    return FileError(
-        name,
-        f"it has {pixels} pixels, which may be a decompression bomb",
-        f"if you trust it, use --max-pixels {pixels}",
-    )
 
 
 @contextmanager
@@ -255,10 +248,11 @@ def _open_frame(
         file.seek(0)
         tiff = format == "TIFF"
         image = open_tiff(file) if tiff else Image.open(file, formats=[format])
-        _check_size(image, name, limit)
+        check_size(image, name, limit)
         frame = _frame_number(image, name, options.frame)
         image.seek(frame)
-        _check_size(image, name, limit)
+        check_size(image, name, limit)
+        check_length(image, name, file)
         if loss := _loss(image):
             raise FileError(name, loss, "use a copy that is stored otherwise")
         if frame:
@@ -266,12 +260,6 @@ def _open_frame(
     if _native_mode(image) not in PIXEL_MODES:
         raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(PIXEL_MODES)}")
     return image
-
-
-def _check_size(image: Image.Image, name: str, limit: int | None) -> None:
-    pixels = image.width * image.height
-    if limit is not None and pixels > limit:
-        raise _too_large(name, pixels)
 
 
 def _frame_number(image: Image.Image, name: str, wanted: int | None) -> int:
