@@ -3,10 +3,13 @@
 ``python tests/fuzz`` looks for more; ``tests/fuzz/rule.py`` says what every command must keep to.
 """
 
+import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fuzz import nasty
+from fuzz import nasty, rule
 from fuzz.commands import check_file, make_companions
 from fuzz.mutation import mutated
 from fuzz.raw_mutation import FLOATS, INTEGERS, Random
@@ -86,6 +89,34 @@ def test_headers_that_say_anything(place, data):
     check_file("nifti", data)
 
 
+def test_what_is_outside_of_a_64_bit_volume_does_not_wrap_around(place):
+    Path("in.nii").write_bytes(nifti(datatype=1024, scl_slope=1e-3, scl_inter=-3e38))
+    done = run(["resample", "in.nii", "out.nii", "--like", "good.nii"])
+    assert done.code == 0
+    assert "cannot hold 0; outside of it is filled with" in done.err
+    values = np.frombuffer(Path("out.nii").read_bytes()[-7 * 6 * 5 * 8 :], "<i8")
+    assert values.max() > 2**62
+    assert values.min() >= 0
+    Path("in.nii").unlink()
+    Path("out.nii").unlink()
+
+
+def test_more_pixels_than_a_file_can_hold_are_refused_first(place):
+    Path("in.bmp").write_bytes(next(SEEDS["plain"]()).replace(b"\x08\0\0\0\6", b"\0\1\1\0\6"))
+    done = run(["info", "in.bmp"])
+    assert done.code == 1
+    assert "bytes cannot hold 65792×6 pixels; use a complete file" in done.err
+    Path("in.bmp").unlink()
+
+
+def test_broken_exif_data_are_dropped_with_a_word(place):
+    found = Path(__file__).parent / "fuzz" / "corpus" / "exif-of-no-tiff.jpeg"
+    done = run(["resample", found, "out.tif", "-x", "2"])
+    assert done.code == 0
+    assert "out.tif: TIFF holds no EXIF data that is broken; it was dropped" in done.err
+    Path("out.tif").unlink()
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [
@@ -98,10 +129,6 @@ def test_headers_that_say_anything(place, data):
     ],
 )
 def test_the_rule_is_broken_by(place, monkeypatch, said, code):
-    import sys
-
-    from fuzz import rule
-
     def ended(_):
         sys.stderr.write(said)
         return code
@@ -112,8 +139,6 @@ def test_the_rule_is_broken_by(place, monkeypatch, said, code):
 
 
 def test_the_rule_wants_whole_outputs_and_nothing_else(place, monkeypatch):
-    from fuzz import rule
-
     def leaves(name):
         def run(_):
             Path(name).write_bytes(b"half")
@@ -129,10 +154,6 @@ def test_the_rule_wants_whole_outputs_and_nothing_else(place, monkeypatch):
 
 
 def test_what_is_printed_past_python_is_seen(place, monkeypatch):
-    import os
-
-    from fuzz import rule
-
     def prints(_):
         os.write(2, b"a library in C\n")
         return 0

@@ -247,8 +247,8 @@ def _taps(axis: AxisMap, method: Method) -> int:
     """Return about how many taps an axis has, where one output counts as one."""
     # A filter is stretched over all the inputs that it stands for.
     stretched = method.antialias and axis.step > 1
-    support = method.mode.support if stretched else 0.5 * (method.mode.name == "area")
-    return axis.size_out + int(2 * support * axis.size_in)
+    inputs = 2 * int(method.mode.support) if stretched else int(method.mode.averages)
+    return axis.size_out + inputs * axis.size_in
 
 
 def _mode(request: Request, source: "Source") -> str:

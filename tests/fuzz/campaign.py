@@ -17,6 +17,8 @@ from fuzz.finds import Finds
 from fuzz.formats import FORMATS
 
 GUIDED, RANDOM = "atheris", "random"
+WORTH_GUIDING = 60
+"""Seconds of a format: instrumenting the readers takes ten of them."""
 GRACE = 60
 """Seconds that a worker may need to start and to end, beyond its time."""
 
@@ -47,7 +49,9 @@ def arguments() -> argparse.Namespace:
     length.add_argument("--seconds", type=float, help="the same in seconds")
     parser.add_argument("--only", metavar="FORMAT", action="append", choices=FORMATS)
     parser.add_argument("--seed", type=int, default=1, help="what the random numbers follow from")
-    parser.add_argument("--engine", choices=(GUIDED, RANDOM), help=f"default: {GUIDED} if there")
+    parser.add_argument(
+        "--engine", choices=(GUIDED, RANDOM), help=f"default: {GUIDED} if there, for long"
+    )
     parser.add_argument("--finds", metavar="FOLDER", type=Path, help="where cases that fail go")
     return parser.parse_args()
 
@@ -57,7 +61,8 @@ def main() -> int:
     asked = arguments()
     formats = asked.only or list(FORMATS)
     total = asked.seconds or 60 * (asked.minutes or 1)
-    engine = asked.engine or (GUIDED if importlib.util.find_spec("atheris") else RANDOM)
+    can_guide = total / len(formats) >= WORTH_GUIDING and importlib.util.find_spec("atheris")
+    engine = asked.engine or (GUIDED if can_guide else RANDOM)
     finds = Finds(asked.finds or Path(tempfile.mkdtemp(prefix="fuzz-finds-")))
     tallies = {}
     for number, format in enumerate(formats):

@@ -77,6 +77,12 @@ def _commands(format: str, name: str) -> Iterator[Command]:
             yield words, (output,)
         return
     done = check(["info", name, "--json"])
+    if "--frame" in done.err:
+        done = check(["info", name, "--json", "--frame", "1"])
+        if done.code == 0:
+            for words, outputs in _of_an_image(name, done.facts):
+                yield [*words, "--frame", "1"], outputs
+            return
     facts = done.facts if done.code == 0 else {}
     yield ["info", name], ()
     yield ["demo", "modes", name], ()
@@ -86,9 +92,7 @@ def _commands(format: str, name: str) -> Iterator[Command]:
     elif kind == "array":
         yield from _of_any(name, facts, (".npy",), len(_shape(facts)))
     elif kind == "image":
-        own = "." + str(facts["format"]).lower()
-        own = {".ppm": ".pnm", ".jpeg": ".jpg"}.get(own, own)
-        yield from _of_any(name, facts, (".png", ".png", own, ".tif", ".jpg"), 2)
+        yield from _of_an_image(name, facts)
     else:
         for suffix in LABELLED:
             yield ["resample", name, "out" + suffix, "-x", "2"], ("out" + suffix,)
@@ -122,6 +126,12 @@ def _of_any(
         kernel = ["--kernel", "bilinear", "--stride", "2"]
         yield ["conv-transpose", name, output, *kernel], (output,)
         yield ["unpool", name, output, "--indices", "nii.npz"], (output,)
+
+
+def _of_an_image(name: str, facts: dict[str, Any]) -> Iterator[Command]:
+    own = "." + str(facts["format"]).lower()
+    own = {".ppm": ".pnm", ".jpeg": ".jpg"}.get(own, own)
+    yield from _of_any(name, facts, (".png", ".png", own, ".tif", ".jpg"), 2)
 
 
 def _of_a_volume(name: str, facts: dict[str, Any]) -> Iterator[Command]:
