@@ -17,6 +17,7 @@ from fuzz.rule import BrokenRuleError, check, run
 from fuzz.seeds import SEEDS, nifti
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageFile
 from volumes import LAYOUTS
 
 CORPUS = sorted((Path(__file__).parent / "fuzz" / "corpus").iterdir())
@@ -107,6 +108,22 @@ def test_more_pixels_than_a_file_can_hold_are_refused_first(place):
     assert done.code == 1
     assert "bytes cannot hold 65792×6 pixels; use a complete file" in done.err
     Path("in.bmp").unlink()
+
+
+def test_a_row_is_read_at_once(place, monkeypatch):
+    """Found with a WebP of 9 million columns: in blocks, the time grows with a row's square."""
+    Image.new("RGB", (30_000, 2)).save("in.bmp")
+    load, blocks = ImageFile.ImageFile.load, []
+
+    def watched(self):
+        blocks.append(self.decodermaxblock)
+        return load(self)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", watched)
+    assert run(["resample", "in.bmp", "out.bmp", "-s", "4x4"]).code == 0
+    assert min(blocks) >= 30_000 * 4
+    Path("in.bmp").unlink()
+    Path("out.bmp").unlink()
 
 
 def test_broken_exif_data_are_dropped_with_a_word(place):

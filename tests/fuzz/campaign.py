@@ -89,7 +89,8 @@ def fuzz(format: str, seconds: float, seed: int, engine: str, finds: Finds) -> T
             tally.add(facts, time.monotonic() - started, said)
             if code == 0:
                 break
-            case = Path(folder, "case")
+            case, hang = Path(folder, "case"), Path(folder, "hang")
+            said += hang.read_text() if hang.exists() else ""
             tally.ends.append(f"a worker ended with {code}")
             finds.add(format, case.read_bytes() if case.exists() else b"", f"ended {code}\n{said}")
         seed += 1000

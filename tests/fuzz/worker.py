@@ -45,7 +45,7 @@ class Worker:
     def run(self, data: bytes) -> None:
         """Run one case; keep it if it breaks the rule."""
         (self.folder / "case").write_bytes(data)
-        faulthandler.dump_traceback_later(HANGS, exit=True)
+        faulthandler.dump_traceback_later(HANGS, exit=True, file=self.hang)
         try:
             self.check_file(self.format, data)
         except self.error as error:

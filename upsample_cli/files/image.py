@@ -46,6 +46,9 @@ ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
 
 
+PIXEL_BYTES = 8
+"""At most: four channels of 16 bits."""
+
 CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16", "RGB;16")
 DEEP_AND_KEYED = ("I;16", "RGB;16")
 TIFF_SIGNED = 2
@@ -255,6 +258,8 @@ def _open_frame(
         check_length(image, name, file)
         if loss := _loss(image):
             raise FileError(name, loss, "use a copy that is stored otherwise")
+        # Pillow appends blocks until it has a row, which takes minutes if the row is much longer.
+        image.decodermaxblock = max(image.decodermaxblock, PIXEL_BYTES * image.width)
         if frame:
             image.load()  # an animation's later frames know their mode only when composed
     if _native_mode(image) not in PIXEL_MODES:
