@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 LABEL = "label"
 
-TAP_BYTES = 64
-"""What the plan of an axis takes for each tap, or for each output of a mode of few."""
+OUTPUT_BYTES, TAP_BYTES = 64, 160
+"""What the plan of an axis takes for each output of a mode of few taps, and for each of many."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _prepare(request: Request, source: "Source") -> Job:
     if is_scaled and is_fixed_point(method, dtype_in, dtype_out, dimensions):
         axes = copied_where_equal(axes)
     # Taps and weights are arrays too, as long as the axes.
-    check_memory(f"--{request.target.kind}", sum(_taps(axis, method) for axis in axes) * TAP_BYTES)
+    check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     try:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
     except TypeError as error:
@@ -243,12 +243,12 @@ def _prepare(request: Request, source: "Source") -> Job:
     return job
 
 
-def _taps(axis: AxisMap, method: Method) -> int:
-    """Return about how many taps an axis has, where one output counts as one."""
+def _plan_bytes(axis: AxisMap, method: Method) -> int:
+    """Return about what the taps and weights of an axis take at most."""
     # A filter is stretched over all the inputs that it stands for.
     stretched = method.antialias and axis.step > 1
     inputs = 2 * int(method.mode.support) if stretched else int(method.mode.averages)
-    return axis.size_out + inputs * axis.size_in
+    return axis.size_out * OUTPUT_BYTES + inputs * axis.size_in * TAP_BYTES
 
 
 def _mode(request: Request, source: "Source") -> str:
