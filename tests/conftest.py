@@ -11,7 +11,7 @@ from processes import SAMPLES, TIMEOUT, command_line, environment
 
 from upsample_cli.cli import app
 
-collect_ignore = ["benchmarks", "drills"]  # programs that take long, and measure seconds
+collect_ignore = ["benchmarks", "drills", "fuzz"]  # programs that take long, and measure seconds
 
 # No example fails for being slow on a busy machine.
 settings.register_profile("any-machine", settings(), deadline=None)

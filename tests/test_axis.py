@@ -196,3 +196,16 @@ def test_fixed_point_weights():
         np.testing.assert_allclose(dense(fixed, n) * unit, whole, atol=0.51 * unit)
         largest = fixed.weights.max()
         assert 2**14 - 1 <= largest < 2**15 or fixed.precision == 22
+
+
+def test_fixed_point_is_one_whichever_axis_is_walked_through():
+    for size_in, size_out in ((200, 3), (40, 39)):
+        plan = plan_axis(axis_from_size(size_in, size_out, METHODS[-1]), METHODS[-1], np.float64)
+        walked = [to_fixed_point(plan.part(n, n + 1)) for n in range(size_out)]
+        whole = to_fixed_point(plan)
+        for n, one in enumerate(walked):
+            count = int(one.counts[0])
+            exponent = float(2.0 ** (one.precision - whole.precision))
+            assert whole.taps[:count, n].tolist() == one.taps[:count, 0].tolist()
+            apart = one.weights[:count, 0] / exponent - whole.weights[:count, n]
+            assert np.abs(apart).max() <= 1

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from upsample_cli.files.nifti import NiftiSink
 
 
-TAP_BYTES = 64
-"""What the plan of an axis takes for each output, in a mode of few taps."""
+OUTPUT_BYTES, TAP_BYTES = 64, 160
+"""What the plan of an axis takes for each output of a mode of few taps, and for each of many."""
 
 
 @dataclass
@@ -198,7 +198,7 @@ def _prepare(request: Request, source: "Source") -> Job:
     if is_scaled and is_fixed_point(method, dtype_in, dtype_out, dimensions):
         axes = copied_where_equal(axes)
     # Taps and weights are arrays too, as long as the axes.
-    check_memory(f"--{request.target.kind}", sum(axis.size_out for axis in axes) * TAP_BYTES)
+    check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     try:
         resampler = Resampler(axes, method, dtype_in, dtype_out)
     except TypeError as error:
@@ -209,6 +209,14 @@ def _prepare(request: Request, source: "Source") -> Job:
     job.warnings += warnings_about(job)
     job.hints += hints_about(job)
     return job
+
+
+def _plan_bytes(axis: AxisMap, method: Method) -> int:
+    """Return about what the taps and weights of an axis take at most."""
+    # A filter is stretched over all the inputs that it stands for.
+    stretched = method.antialias and axis.step > 1
+    inputs = 2 * int(method.mode.support) if stretched else int(method.mode.averages)
+    return axis.size_out * OUTPUT_BYTES + inputs * axis.size_in * TAP_BYTES
 
 
 def _mode(request: Request, source: "Source") -> str:

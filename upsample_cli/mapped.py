@@ -160,6 +160,8 @@ def _stored_fill(
                 f"{real:g} does not fit in {dtype.name}",
                 f"use {ends[0]:g} to {ends[1]:g}",
             )
+        if np.isfinite(real):
+            stored = float(np.clip(stored, low, high))
         if dtype.kind in "iu":
             stored = float(np.rint(np.clip(stored, low, high)))
     if stored == exact or np.isnan(exact) or abs(stored - exact) <= ROUNDING:
@@ -170,4 +172,6 @@ def _stored_fill(
 
 def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-    return float(limits.min), float(limits.max)
+    low, high = float(limits.min), float(limits.max)
+    # The largest integer of 64 bits is none of float64, and the next one would wrap around.
+    return low, high if high <= limits.max else float(np.nextafter(high, 0))

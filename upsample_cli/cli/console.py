@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,24 @@ def set_up(*, quiet: bool, debug: bool) -> None:
     """Show tracebacks if asked, and unless quiet, what the library has to say while it works."""
     global show_tracebacks
     show_tracebacks = debug
+    _quieten_libraries()
     log = logging.getLogger("upsample_cli")
     if not log.handlers:
         log.addHandler(_LogLines())
     log.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def _quieten_libraries() -> None:
+    """Keep for ``--debug`` what libraries warn of; it is about their own work on a broken file."""
+
+    def showwarning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if show_tracebacks:
+            _line(f"debug: {category.__name__}: {message}")
+
+    warnings.showwarning = showwarning
+    if not show_tracebacks:
+        # What is logged without anybody listening would be printed.
+        logging.lastResort = logging.NullHandler()
 
 
 class _LogLines(logging.Handler):

@@ -1,12 +1,14 @@
 """NumPy arrays in .npy files, memory-mapped where they are files."""
 
 import contextlib
+import io
 import math
 from collections.abc import Iterator
 from tokenize import TokenError
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+from isal import isal_zlib
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
@@ -15,8 +17,24 @@ from upsample_cli.files.streams import ForwardReader, bytes_of
 
 Array = NDArray[Any]
 
+VERSIONS = {
+    (1, 0): (npy_format.read_array_header_1_0, 2),
+    (2, 0): (npy_format.read_array_header_2_0, 4),
+    (3, 0): (npy_format.read_array_header_2_0, 4),
+}
+"""The version of a file → what reads its header, and the bytes of that header's length."""
+LARGEST_HEADER = 2**16
+"""Checked before it is read, because it may be announced as 4 GiB."""
+
 LARGEST_DIMENSIONS = 5
 LARGEST_SPATIAL = 3
+
+
+UNREADABLE = (
+    *(ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError, RecursionError),
+    *(MemoryError, isal_zlib.error),
+)
+"""What a broken file, or a Python literal that is none, provokes."""
 
 
 class ArraySource:
@@ -56,12 +74,16 @@ class ArraySource:
     def _read_header(self) -> None:
         file = self.reader.file
         version = npy_format.read_magic(file)
-        read = (
-            npy_format.read_array_header_1_0
-            if version == (1, 0)
-            else npy_format.read_array_header_2_0
-        )
-        self.full_shape, self.is_fortran, self.disk_dtype = read(file)
+        if version not in VERSIONS:
+            raise ValueError(f"version {version} is unknown")
+        read, length_bytes = VERSIONS[version]
+        prefix = file.read(length_bytes)
+        length = int.from_bytes(prefix, "little")
+        if length > LARGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        shape, self.is_fortran, self.disk_dtype = read(io.BytesIO(prefix + file.read(length)))
+        # To NumPy's reader, True is a size too.
+        self.full_shape = tuple(int(size) for size in shape)
         # Only a mapping needs to know where the elements begin.
         self.offset = file.tell() if self.is_mapped else 0
 
@@ -86,7 +108,7 @@ class ArraySource:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except (ValueError, OSError, EOFError, SyntaxError, TypeError, TokenError) as error:
+        except UNREADABLE as error:  # type: ignore[misc]  # of isal's error the stub has an instance
             raise FileError(self.name, "is not a usable .npy array", "save it again") from error
 
     def set_dimensions(self, count: int) -> None:

@@ -32,18 +32,22 @@ from upsample_cli.files.image_formats import (
     Transparency,
     format_of_content,
 )
+from upsample_cli.files.image_limits import check_length, check_size, too_large
 from upsample_cli.files.image_metadata import (
     Metadata,
     kept_png_chunks,
-    picture_exif,
     read_metadata,
 )
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.files.png import without_pixels
+from upsample_cli.files.tiff import open_tiff
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
 
+
+PIXEL_BYTES = 8
+"""At most: four channels of 16 bits."""
 
 CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16", "RGB;16")
 DEEP_AND_KEYED = ("I;16", "RGB;16")
@@ -51,18 +55,6 @@ TIFF_SIGNED = 2
 BYTE_BITS = 8
 
 _pillow_globals = threading.RLock()
-
-
-class UnturnedTiff(TiffImageFile):
-    """Pillow's TIFF reader, but for its last step: turning the pixels as their orientation says."""
-
-    def _setup(self) -> None:
-        super()._setup()
-        self._size = self._tile_size
-
-    def load_end(self) -> None:
-        """Read the EXIF directories while the file is at hand, and leave the pixels alone."""
-        picture_exif(self.getexif())
 
 
 @dataclass
@@ -227,7 +219,7 @@ def _decoding(name: str, format: str) -> Iterator[None]:
         raise FileError(name, f"its {format} header is broken") from error
     except Image.DecompressionBombError as error:
         pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
-        raise _too_large(name, pixels) from error
+        raise too_large(name, pixels) from error
     except Exception as error:  # Pillow lets whatever a broken file provokes pass through
         raise FileError(name, f"cannot decode this {format}: {reason_of(error)}") from error
 
@@ -235,14 +227,6 @@ def _decoding(name: str, format: str) -> Iterator[None]:
 def reason_of(error: Exception) -> str:
     """Return Pillow's words for what went wrong, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _too_large(name: str, pixels: object) -> FileError:
-    return FileError(
-        name,
-        f"it has {pixels} pixels, which may be a decompression bomb",
-        f"if you trust it, use --max-pixels {pixels}",
-    )
 
 
 @contextmanager
@@ -266,24 +250,21 @@ def _open_frame(
     with _pillow_limit(options) as limit:
         file.seek(0)
         tiff = format == "TIFF"
-        image = UnturnedTiff(file, "") if tiff else Image.open(file, formats=[format])
-        _check_size(image, name, limit)
+        image = open_tiff(file) if tiff else Image.open(file, formats=[format])
+        check_size(image, name, limit)
         frame = _frame_number(image, name, options.frame)
         image.seek(frame)
-        _check_size(image, name, limit)
+        check_size(image, name, limit)
+        check_length(image, name, file)
         if loss := _loss(image):
             raise FileError(name, loss, "use a copy that is stored otherwise")
+        # Pillow appends blocks until it has a row, which takes minutes if the row is much longer.
+        image.decodermaxblock = max(image.decodermaxblock, PIXEL_BYTES * image.width)
         if frame:
             image.load()  # an animation's later frames know their mode only when composed
     if _native_mode(image) not in PIXEL_MODES:
         raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(PIXEL_MODES)}")
     return image
-
-
-def _check_size(image: Image.Image, name: str, limit: int | None) -> None:
-    pixels = image.width * image.height
-    if limit is not None and pixels > limit:
-        raise _too_large(name, pixels)
 
 
 def _frame_number(image: Image.Image, name: str, wanted: int | None) -> int:

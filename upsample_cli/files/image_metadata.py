@@ -133,7 +133,11 @@ def save_options(metadata: Metadata, format: str) -> tuple[dict[str, Any], list[
     if format == "PNG":
         held["pnginfo"] = _png_info(held)
     if format == "TIFF":
-        held = _tiff_options(held)
+        try:
+            held = _tiff_options(held)
+        except Exception:  # Pillow lets whatever broken EXIF data provoke pass through
+            held = _tiff_options({part: value for part, value in held.items() if part != "exif"})
+            lost.append(f"{WORDS['exif']} that is broken")
     return held, lost
 
 
@@ -153,8 +157,9 @@ def _png_info(held: dict[str, Any]) -> PngInfo:
 
 def _tiff_options(held: dict[str, Any]) -> dict[str, Any]:
     exif = Image.Exif()
-    exif.load(held.pop("exif", b""))
-    encoded = picture_exif(exif, held.pop("xmp", b""))
+    exif.load(held.get("exif", b""))
+    encoded = picture_exif(exif, held.get("xmp", b""))
     # Pillow cannot write EXIF directories through libtiff, which does all the compression.
     uncompressed = any(ifd in exif for ifd in PICTURE_IFDS)
-    return held | {"exif": encoded} | ({"compression": "raw"} if uncompressed else {})
+    rest = {part: value for part, value in held.items() if part != "xmp"}
+    return rest | {"exif": encoded} | ({"compression": "raw"} if uncompressed else {})

@@ -102,10 +102,12 @@ class Geometry:
         new = HEADER_CLASSES[self.header_size](endianness=self.order)
         if self.header_size == 348 and max(header.shape) > LARGEST_DIM_NIFTI1:
             raise RequestError(header.name, "its dimensions do not fit in NIfTI-1", "split it")
-        for name in new.template_dtype.names:
-            # What begins a header is its version's; placing the voxels sets the magic.
-            if name in old.template_dtype.names and name not in ("sizeof_hdr", "magic"):
-                new[name] = old[name]
+        # A field that nothing depends on may hold anything.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name in new.template_dtype.names:
+                # What begins a header is its version's; placing the voxels sets the magic.
+                if name in old.template_dtype.names and name not in ("sizeof_hdr", "magic"):
+                    new[name] = old[name]
         return new
 
 

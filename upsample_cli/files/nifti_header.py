@@ -112,7 +112,8 @@ class NiftiHeader:
         fields["pixdim"][0] = -1 if fields["pixdim"][0] < 0 else 1
         fields["pixdim"][1:4] = self.voxel_sizes
         try:
-            with np.errstate(invalid="ignore"):  # a quaternion of no numbers, which may be unused
+            # A quaternion of no numbers, or of immense ones, which may be unused.
+            with np.errstate(invalid="ignore", over="ignore"):
                 affine = np.asarray(fields.get_qform(coded=False), np.float64)
         except (HeaderDataError, ValueError, FloatingPointError):
             return None
@@ -121,7 +122,8 @@ class NiftiHeader:
     @property
     def sform(self) -> NDArray[np.float64]:
         """The affine of the three srow fields."""
-        return np.asarray(self.fields.get_sform(coded=False), np.float64)
+        with np.errstate(invalid="ignore"):  # rows of no numbers, which may be unused
+            return np.asarray(self.fields.get_sform(coded=False), np.float64)
 
     @property
     def voxel_sizes(self) -> tuple[float, float, float]:

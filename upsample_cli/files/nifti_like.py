@@ -23,7 +23,7 @@ from upsample_cli.files.nifti_resampled import (
 )
 from upsample_cli.files.pairs import pair_names
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
-from upsample_cli.sampling.grid import Grid
+from upsample_cli.sampling.grid import Grid, is_within_reach
 from upsample_cli.sampling.mapping import AlignedMap
 
 SLICE_FIELDS = ("slice_code", "slice_start", "slice_end", "slice_duration")
@@ -120,8 +120,10 @@ def placed_header(
     shape = (*reference.spatial, 1, 1)[:3]
     check_dimensions(header, shape)
     fields = header.fields.copy()
-    for name in FORM_FIELDS:
-        fields[name] = reference.fields[name]
+    # From NIfTI-2 to NIfTI-1; a form that is not set may hold anything.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in FORM_FIELDS:
+            fields[name] = reference.fields[name]
     fields["pixdim"][0] = reference.fields["pixdim"][0]
     fields["pixdim"][1:4] = reference.voxel_sizes
     fields["dim"][1:4] = shape
@@ -154,7 +156,7 @@ def oriented_header(
     to_input = _turn_affine(header.spatial, turn)
     fields["dim"][1:4] = np.array(header.spatial)[order]
     fields["pixdim"][1:4] = header.fields["pixdim"][1:4][order]
-    if np.isfinite(header.sform).all():
+    if is_within_reach(header.sform):
         for field, row in zip(
             ("srow_x", "srow_y", "srow_z"), header.sform @ to_input, strict=False
         ):

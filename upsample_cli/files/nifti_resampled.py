@@ -15,7 +15,7 @@ from upsample_cli.files.nifti_header import (
     split_extensions,
 )
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.grid import Grid, resampled_affine
+from upsample_cli.sampling.grid import Grid, is_within_reach, resampled_affine
 
 LARGEST_DIM_NIFTI1 = 32767
 AFNI_EXTENSION = 4
@@ -81,7 +81,7 @@ def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> Non
         offset = resampled_affine(header.qform, axes)[:3, 3]
         for field, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), offset, strict=True):
             fields[field] = value
-    if np.isfinite(header.sform).all():
+    if is_within_reach(header.sform):
         rows = resampled_affine(header.sform, axes)
         for field, row in zip(("srow_x", "srow_y", "srow_z"), rows[:3], strict=True):
             fields[field] = row

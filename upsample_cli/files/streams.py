@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from isal import igzip_threaded
+from isal import igzip_threaded, isal_zlib
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
@@ -29,6 +29,9 @@ DECOMPRESSION_BLOCK = 2**18
 
 READER_BYTES = 12 * DECOMPRESSION_BLOCK
 """What reading gzip holds: the compressed bytes, and blocks that wait."""
+
+UNREADABLE = (OSError, zlib.error, isal_zlib.error, ValueError)
+"""What a broken file, or broken gzip data, provokes."""
 
 SKIP_BYTES = 2**20
 HEAD_BYTES = 1024
@@ -242,7 +245,7 @@ class ForwardReader:
                 "is truncated, or followed by what is not gzip: its gzip data end early",
                 "use a complete file",
             ) from error
-        except (OSError, zlib.error, ValueError) as error:
+        except UNREADABLE as error:  # type: ignore[misc]  # of isal's error the stub has an instance
             raise FileError(self.name, f"cannot be read ({error})") from error
 
 

@@ -260,4 +260,6 @@ def real_values(stack: Stack, batch: Array, element: np.dtype[Any]) -> Array:
     scaling = stack.source.header.scaling if stack.source.kind == "volume" else (1.0, 0.0)
     if scaling == (1.0, 0.0):
         return batch.astype(element)
-    return (batch.astype(np.float64) * scaling[0] + scaling[1]).astype(element)
+    # What a slope makes infinite is counted where it is written.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (batch.astype(np.float64) * scaling[0] + scaling[1]).astype(element)

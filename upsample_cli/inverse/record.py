@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import math
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -205,7 +206,11 @@ class RecordFile:
         self.file.close()
 
     def _text(self, name: str) -> str:
-        return str(self._member(name, "U", LONGEST_TEXT).ravel()[0])
+        found = self._member(name, "U", LONGEST_TEXT).ravel()
+        # NumPy makes a text of any numbers, and Python fails where it meets such a text.
+        if (found.view(np.uint32) > sys.maxunicode).any():
+            raise ValueError(f"{name} is no text")
+        return str(found[0])
 
     def _numbers(self, name: str) -> list[int]:
         return [int(number) for number in self._member(name, "i", LONGEST_TEXT).ravel()]

@@ -214,17 +214,19 @@ def _fill(stack: Stack) -> tuple[Any, list[str]]:
     """
     source, dtype = stack.source, stack.dtype
     slope, intercept = source.header.scaling if source.kind == "volume" else (1.0, 0.0)
+    if not intercept:
+        return dtype.type(0), []
     wanted = -intercept / slope
-    if dtype.kind not in "iu" or not intercept:
-        return dtype.type(wanted if intercept else 0), []
-    limits = np.iinfo(dtype)
-    nearest = min(max(round(wanted), int(limits.min)), int(limits.max))
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    nearest = min(max(wanted, float(limits.min)), float(limits.max))
+    if dtype.kind in "iu":
+        nearest = min(max(round(nearest), int(limits.min)), int(limits.max))
     real = nearest * slope + intercept
     scaling = f"with slope {slope:g} and intercept {intercept:g}"
-    if abs(nearest - wanted) > 0.5 + CLOSE * abs(wanted):
+    if not abs(nearest - wanted) <= 0.5 + CLOSE * min(abs(wanted), float(limits.max)):
         problem = f"its {dtype.name} values hold no 0 {scaling}; the nearest is {real:g}"
         raise FileError(source.name, problem, "convert it to float32 and pool again")
-    if math.isclose(nearest, wanted, rel_tol=CLOSE, abs_tol=CLOSE):
+    if dtype.kind not in "iu" or math.isclose(nearest, wanted, rel_tol=CLOSE, abs_tol=CLOSE):
         return dtype.type(nearest), []
     name = f"{source.name}: its {dtype.name} values hold no exact 0 {scaling}"
     return dtype.type(nearest), [f"{name}; {real:g} stands between the maxima"]

@@ -16,9 +16,14 @@ def to_fixed_point(plan: AxisPlan) -> AxisPlan:
     """
     first = plan.taps.min(axis=0)
     merged = np.zeros(plan.weights.shape)
-    outputs = np.arange(plan.size_out)
-    for taps, weights in zip(plan.taps, plan.weights, strict=True):
-        np.add.at(merged, (taps - first, outputs), weights)
+    # Of taps or outputs the fewer are walked through; an output's sum has one order either way.
+    if plan.width <= plan.size_out:
+        outputs = np.arange(plan.size_out)
+        for taps, weights in zip(plan.taps, plan.weights, strict=True):
+            np.add.at(merged, (taps - first, outputs), weights)
+    else:
+        for n in range(plan.size_out):
+            np.add.at(merged[:, n], plan.taps[:, n] - first[n], plan.weights[:, n])
     largest = float(merged.max())
     precision = next(
         (

@@ -12,6 +12,9 @@ from upsample_cli.sampling.axis import AxisMap
 FLATTEST = 1e-6
 """A voxel's volume, relative to its edges' product, that float32 fields cannot tell from 0."""
 
+FARTHEST, FINEST = 1e30, 1e-30
+"""In any unit: no voxel is so far off, or so small; float32 fields hold what becomes of others."""
+
 OF_A_VOXEL = 1e-3
 """The part of the smallest voxel's side by which corners of equal grids may differ."""
 
@@ -78,10 +81,17 @@ def resampled_affine(affine: NDArray[np.float64], axes: Sequence[AxisMap]) -> ND
     return np.asarray(affine @ to_input)
 
 
+def is_within_reach(affine: NDArray[np.float64]) -> bool:
+    """Whether an affine is finite, and none of its numbers is too large to be computed with."""
+    return bool(np.isfinite(affine).all() and np.abs(affine).max() < FARTHEST)
+
+
 def is_usable(affine: NDArray[np.float64]) -> bool:
-    """Whether an affine is finite and gives every voxel a volume, beyond what rounding leaves."""
-    if not np.isfinite(affine).all():
+    """Whether an affine can be computed with, and gives every voxel a volume beyond rounding."""
+    if not is_within_reach(affine):
         return False
-    edges = affine[:3, :3]
-    box = float(np.prod(np.sqrt((edges**2).sum(axis=0))))
-    return bool(abs(np.linalg.det(edges)) > FLATTEST * box)
+    lengths = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    if lengths.min() < FINEST:
+        return False
+    # Of directions, because the volume itself may be too small for a number.
+    return bool(abs(np.linalg.det(affine[:3, :3] / lengths)) > FLATTEST)

@@ -122,9 +122,10 @@ def plan_windows(plan: AxisPlan, channels: int) -> WindowPlan:
         offsets = plan.taps - first
         taps = -(-(int(offsets.max()) + 1) // WINDOW_STEP) * WINDOW_STEP
         weights = np.zeros((plan.size_out, taps), np.int32)
-        used = np.arange(plan.width)[:, np.newaxis] < plan.counts
-        for k in range(plan.width):
-            outputs = np.flatnonzero(used[k])
+        for n, count in enumerate(plan.counts if plan.size_out < plan.width else ()):
+            np.add.at(weights[n], offsets[:count, n], plan.weights[:count, n])
+        for k in range(plan.width if plan.size_out >= plan.width else 0):
+            outputs = np.flatnonzero(plan.counts > k)
             weights[outputs, offsets[k, outputs]] += plan.weights[k, outputs]
         overhang = taps * channels + VECTOR_BYTES
         plan.memo[key] = WindowPlan(first * channels, weights, plan.precision, channels, overhang)

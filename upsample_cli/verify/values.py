@@ -111,7 +111,9 @@ def _as_volume(planes: NDArray[Any]) -> NDArray[Any]:
 
 def _scaled(values: NDArray[Any], source: "VolumeSource") -> NDArray[Any]:
     slope, intercept = source.header.scaling
-    return values.astype(np.result_type(values.dtype, np.float64)) * slope + intercept
+    # What a header's slope makes infinite agrees with its like alone.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.result_type(values.dtype, np.float64)) * slope + intercept
 
 
 def _row(differences: Differences, total: int, tolerance: float | None) -> Row:

@@ -1,0 +1,1 @@
+"""Hostile files of every format through the whole command, held to one rule: see ``rule.py``."""
