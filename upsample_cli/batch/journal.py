@@ -110,6 +110,13 @@ class Journal:
     shard
         The part of the inputs that this batch does, or None for all.
 
+    Attributes
+    ----------
+    entries
+        By output.
+    cluster_folder
+        For what the workers of a cluster have to see; this batch's own, while it runs.
+
     Raises
     ------
     RequestError
@@ -123,6 +130,7 @@ class Journal:
         self.target = target
         suffix = f"-{shard.number}-of-{shard.count}" if shard else ""
         self.path = self.folder / f"journal{suffix}.jsonl"
+        self.cluster_folder = self.folder / f"cluster{suffix}"
         self._lock = self.folder / f"lock{suffix}"
         self._held = contextlib.ExitStack()
         self.entries: dict[str, Entry] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from upsample_cli.batch.budget import plan_budget
+from upsample_cli.batch.cluster import Cluster
 from upsample_cli.batch.finding import Listing, Selection, find, matches_any
 from upsample_cli.batch.journal import BEGUN, Entry, Journal
 from upsample_cli.batch.naming import Naming, check_outputs
@@ -96,6 +97,10 @@ def survey(request: BatchRequest) -> Survey:
         raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
     if request.rules.force and request.rules.retry_failed:
         raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    if request.scheduler and request.jobs:
+        raise RequestError(
+            "--jobs", "does not go with --dask", "drop it: a cluster has its workers"
+        )
     listing = find(request.source, request.target, request.selection)
     wanted = [
         Wanted(found, request.naming.output(found.name), matches_any(found.name, request.labels))
@@ -204,6 +209,11 @@ class _Run:
     def _events(self) -> Generator[Event, None, None]:
         tasks, request = self.work.tasks, self.request
         if not tasks:
+            return
+        if request.scheduler:
+            setting = self._setting(request.threads or 0, request.max_memory)
+            folder = self.journal.cluster_folder
+            yield from Cluster(setting, request.scheduler, folder, self._begin).run(tasks)
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
         postponed: list[Task] = []
