@@ -8,6 +8,7 @@ or is not ours.
 """
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -25,6 +26,9 @@ try:
     import fcntl
 except ImportError:  # Windows has no flock; there the user must not run two at once.
     fcntl = None  # type: ignore[assignment]
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+"""What a network's disk without locks says; there, too, the user must not run two at once."""
 
 FOLDER = ".upsample-batch"
 BEGUN = "begun"
@@ -217,4 +221,7 @@ class Journal:
             except BlockingIOError as error:
                 problem = "another batch is at work in it"
                 raise RequestError(self.target, problem, "wait for its end") from error
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
             yield
