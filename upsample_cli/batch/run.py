@@ -202,6 +202,10 @@ class _Run:
 
     def _remove_stale(self) -> None:
         """Remove what killed runs left, also of outputs that this batch does not write."""
+        if self.request.shard:
+            # Another shard may be writing there, and not every network's disk shows its locks. What
+            # this one left itself is removed when its outputs are written again.
+            return
         outputs = {os.path.dirname(task.output) for task in self.work.tasks}
         for folder in outputs:
             remove_all_stale(Path(self.request.target, folder))
