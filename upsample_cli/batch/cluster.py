@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from upsample_cli.batch.remote import Seen, Token, difference
+from upsample_cli.batch.remote import DISTRIBUTION, Seen, Token, difference
 from upsample_cli.batch.stamp import stamps_of
 from upsample_cli.batch.submission import Submission, named_loss
 from upsample_cli.batch.task import Setting, Task
@@ -26,13 +26,11 @@ from upsample_cli.batch.workers import Event, Note
 from upsample_cli.errors import FileError, RequestError
 
 SECONDS_TO_CONNECT = 5.0
-SECONDS_FOR_WORKERS = 10.0
+SECONDS_FOR_WORKERS = 5.0
 SECONDS_TO_CLOSE = 1.0
 SECONDS_BETWEEN_LOOKS = 0.2
 
 INPUTS_CHECKED = 4
-
-DISTRIBUTION = "upsample-cli"
 
 ADDRESS = r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d+/?"
 """Dask itself takes long to say that something else is none."""
@@ -62,7 +60,7 @@ class Cluster:
         operation = setting.operation.with_absolute_references()
         self.setting = replace(setting, operation=operation)
         self.address = address
-        self.folder = folder
+        self.folder = folder.absolute()  # workers have working folders of their own
         self.begin = begin
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Event]:

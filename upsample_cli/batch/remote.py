@@ -16,11 +16,15 @@ import secrets
 import shutil
 import time
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
 
 from upsample_cli.batch.stamp import Stamp, stamps_of
 from upsample_cli.batch.task import FAILED, Advance, Outcome, Setting, Task, made_by, run_task
 from upsample_cli.errors import FileError
 from upsample_cli.threads import available_threads
+
+DISTRIBUTION = "upsample-cli"
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_UNFIT = 1.0
@@ -65,10 +69,8 @@ class Token:
 
 def difference(setting: Setting, token: Token, seen: Seen) -> str:
     """Return what is not here as it is where the batch was started, in words; empty if nothing."""
-    from upsample_cli import __version__
-
-    if __version__ != setting.version:
-        return f"runs upsample-cli {__version__}, and not {setting.version}"
+    if (installed := _installed_version()) != setting.version:
+        return f"runs {DISTRIBUTION} {installed}, and not {setting.version}"
     if not token.is_seen():
         return f"does not see the same target folder {setting.target}"
     if not os.access(setting.target, os.W_OK | os.X_OK):
@@ -80,6 +82,11 @@ def difference(setting: Setting, token: Token, seen: Seen) -> str:
         if here != stamps:
             return f"sees another {path}"
     return ""
+
+
+@cache
+def _installed_version() -> str:
+    return version(DISTRIBUTION)
 
 
 def run_on_worker(
@@ -130,7 +137,8 @@ class _Steps:
         self.looked = time.monotonic()
 
     def __call__(self, share: float) -> None:
-        if time.monotonic() - self.looked < SECONDS_BETWEEN_LOOKS:
+        is_last = share >= 1  # an output that got its name now would be one that nobody expects
+        if time.monotonic() - self.looked < SECONDS_BETWEEN_LOOKS and not is_last:
             return
         self.looked = time.monotonic()
         if not self.token.is_seen():

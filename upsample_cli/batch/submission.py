@@ -187,8 +187,10 @@ def named_loss(client: Any, address: str) -> Iterator[None]:
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
-        is_cancelled = isinstance(error, (CancelledError, asyncio.CancelledError))
-        if client.status == "running" and not is_cancelled:
+        from distributed.comm import CommClosedError
+
+        signs = (CancelledError, asyncio.CancelledError, CommClosedError)
+        if client.status == "running" and not isinstance(error, signs):
             raise
         problem = "is lost, or has dropped the batch"
         remedy = "what is done is kept, and the same command goes on"
