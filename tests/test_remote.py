@@ -29,7 +29,7 @@ def said(monkeypatch):
     worker = SimpleNamespace(
         address="tcp://here:1",
         state=SimpleNamespace(nthreads=1),
-        log_event=lambda topic, event: events.append((topic, event)),
+        log_event=lambda _, event: events.append(event),
     )
     monkeypatch.setattr(distributed, "get_worker", lambda: worker)
     monkeypatch.setattr(remote, "SECONDS_UNFIT", 0)
@@ -92,16 +92,16 @@ def test_a_worker_that_sees_other_inputs_does_not_fit(setting, token):
 def test_a_worker_that_does_not_fit_gives_the_file_back(setting, token, said):
     task = task_of(setting, "a.nii.gz")
     os.utime(os.path.join(setting.source, "a.nii.gz"), ns=(0, 0))
-    answer = run_on_worker(setting, task, token, "topic", 7)
+    answer = run_on_worker(setting, task, token, 7)
     assert isinstance(answer, Unfit)
     assert answer.worker == "tcp://here:1"
     assert answer.why == f"sees another {setting.source}/a.nii.gz"
-    assert said == [("topic", (7, 0.0))]
+    assert said == [("word", 7, 0.0)]
     assert os.listdir(setting.target) == [".upsample-batch"]
 
 
 def test_an_input_that_was_never_there_fails_as_everywhere(setting, token, said):
-    outcome = run_on_worker(setting, Task("no.nii.gz", "no.nii.gz", ()), token, "topic", 0)
+    outcome = run_on_worker(setting, Task("no.nii.gz", "no.nii.gz", ()), token, 0)
     assert outcome.status == FAILED
     assert "no.nii.gz: does not exist" in outcome.error
 
@@ -113,7 +113,7 @@ def test_an_output_of_the_same_bytes_is_done(setting, token, said, name):
     sample = "photo.png" if name.endswith("png") else "brain.nii.gz"
     task = task_of(setting, name, sample)
     first = run_task(setting, task, lambda _: None)
-    again = run_on_worker(setting, task, token, "topic", 0)
+    again = run_on_worker(setting, task, token, 0)
     assert (first.status, again.status) == (DONE, DONE)
     assert again.made == first.made, "it was written again"
     assert (again.before, again.after) == (first.before, first.after)
@@ -125,7 +125,7 @@ def test_a_strangers_output_stays_and_fails(setting, token, said):
     path = os.path.join(setting.target, "a.nii.gz")
     shutil.copy(SAMPLES / "brain.nii.gz", path)
     before = stamps_of(path)
-    outcome = run_on_worker(setting, task, token, "topic", 0)
+    outcome = run_on_worker(setting, task, token, 0)
     assert outcome.status == FAILED
     assert outcome.error == f"{path}: exists; use --force to replace it"
     assert stamps_of(path) == before
@@ -136,7 +136,7 @@ def test_an_output_that_may_be_replaced_is(setting, token, said):
     task = replace(task_of(setting, "a.nii.gz"), replaces=True)
     path = os.path.join(setting.target, "a.nii.gz")
     shutil.copy(SAMPLES / "logo.png", path)
-    outcome = run_on_worker(setting, task, token, "topic", 0)
+    outcome = run_on_worker(setting, task, token, 0)
     assert outcome.status == DONE
     assert outcome.made == (("a.nii.gz", stamps_of(path)[0]),)
 
@@ -155,7 +155,7 @@ def test_half_a_pair_is_completed(setting, token, said, lost):
     with open(half, "rb") as file:
         expected = file.read()
     os.unlink(half)
-    outcome = run_on_worker(setting, task, token, "topic", 0)
+    outcome = run_on_worker(setting, task, token, 0)
     assert outcome.status == DONE
     assert outcome.task == task
     assert [name for name, _ in outcome.made] == ["a.hdr", "a.img"]
@@ -168,7 +168,7 @@ def test_half_a_strangers_pair_is_not_completed(setting, token, said):
     task = replace(task, output="a.hdr")
     with open(os.path.join(setting.target, "a.img"), "w") as file:
         file.write("a stranger's")
-    outcome = run_on_worker(setting, task, token, "topic", 0)
+    outcome = run_on_worker(setting, task, token, 0)
     assert outcome.status == FAILED
     assert sorted(os.listdir(setting.target)) == [".upsample-batch", "a.img"]
 
@@ -181,7 +181,7 @@ def test_pools_are_compared_with_their_indices(setting, token, said):
     task = task_of(setting, "a.nii.gz")
     first = run_task(setting, task, lambda _: None)
     assert first.status == DONE, first.error
-    assert run_on_worker(setting, task, token, "topic", 0).made == first.made
+    assert run_on_worker(setting, task, token, 0).made == first.made
 
 
 def test_a_file_is_given_up_when_the_batch_has_ended(setting, token, said, monkeypatch):
@@ -189,9 +189,9 @@ def test_a_file_is_given_up_when_the_batch_has_ended(setting, token, said, monke
     monkeypatch.setattr(Token, "is_seen", lambda _: len(said) < 2)
     larger = replace(setting.operation.request, target=as_target(scale=6))
     setting = replace(setting, operation=Operation("resample", larger))
-    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, "topic", 3)
+    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, 3)
     assert len(said) == 2
-    assert 0 < said[1][1][1] < 1
+    assert 0 < said[1][2] < 1
     assert outcome.status == FAILED
     assert "given up" in outcome.error
     assert os.listdir(setting.target) == [".upsample-batch"]
@@ -200,6 +200,6 @@ def test_a_file_is_given_up_when_the_batch_has_ended(setting, token, said, monke
 def test_a_last_look_comes_before_the_output_gets_its_name(setting, token, said, monkeypatch):
     looks = iter([True, False])
     monkeypatch.setattr(Token, "is_seen", lambda _: next(looks))
-    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, "topic", 0)
+    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, 0)
     assert "given up" in outcome.error
     assert os.listdir(setting.target) == [".upsample-batch"]

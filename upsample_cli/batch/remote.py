@@ -26,6 +26,9 @@ from upsample_cli.threads import available_threads
 
 DISTRIBUTION = "upsample-cli"
 
+TOPIC = DISTRIBUTION
+"""One for all batches, as a scheduler keeps some events of every topic for ever."""
+
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_UNFIT = 1.0
 """How long a worker that does not fit keeps a file, so that it does not draw all to itself."""
@@ -89,9 +92,7 @@ def _installed_version() -> str:
     return version(DISTRIBUTION)
 
 
-def run_on_worker(
-    setting: Setting, task: Task, token: Token, topic: str, number: int
-) -> Outcome | Unfit:
+def run_on_worker(setting: Setting, task: Task, token: Token, number: int) -> Outcome | Unfit:
     """Do one file on a worker of a cluster.
 
     Parameters
@@ -102,19 +103,23 @@ def run_on_worker(
         The file.
     token
         What tells that the folders are the same, and that the batch goes on.
-    topic, number
-        Where the worker says that it begins and how far it is, and about which task.
+    number
+        What the worker calls the task when it says that it begins, and how far it is.
     """
     from distributed import get_worker
 
     worker = get_worker()
-    worker.log_event(topic, (number, 0.0))
+
+    def say(share: float) -> None:
+        worker.log_event(TOPIC, (token.text, number, share))
+
+    say(0.0)
     if why := _why_unfit(setting, task, token):
         time.sleep(SECONDS_UNFIT)
         return Unfit(worker.address, why)
     threads = setting.threads or max(1, available_threads() // worker.state.nthreads)
     setting = replace(setting, threads=threads)
-    advance = _Steps(task, token, lambda share: worker.log_event(topic, (number, share)))
+    advance = _Steps(task, token, say)
     outcome = run_task(setting, task, advance)
     if outcome.status == FAILED and not task.replaces and made_by(setting, task):
         return compare_with_what_is_there(setting, outcome, token, advance)

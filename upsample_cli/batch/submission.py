@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import queue
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from upsample_cli.batch.remote import Token, Unfit, run_on_worker
+from upsample_cli.batch.remote import TOPIC, Token, Unfit, run_on_worker
 from upsample_cli.batch.task import FAILED, POSTPONED, Outcome, Setting, Task, made_by, outputs_of
 from upsample_cli.batch.workers import Advance, Event, Note
 from upsample_cli.errors import FileError
@@ -52,7 +51,7 @@ class Submission:
         self.token = token
         self.tasks = tasks
         # The dashboard groups tasks by what is before the number.
-        self.topic = f"{setting.operation.name}-{secrets.token_hex(8)}"
+        self.kind = f"{setting.operation.name}-{token.text}"
         self.news: queue.SimpleQueue[tuple[int, float | None]] = queue.SimpleQueue()
         self.futures: dict[int, Any] = {}
         self.begun: Counter[int] = Counter()
@@ -67,7 +66,7 @@ class Submission:
         FileError
             If the scheduler is lost.
         """
-        self.client.subscribe_topic(self.topic, lambda event: self.news.put(tuple(event[1])))
+        self.client.subscribe_topic(TOPIC, self._hear)
         for number in range(len(self.tasks)):
             self._submit(number)
         while self.futures:
@@ -80,6 +79,11 @@ class Submission:
                 continue
             yield from self._ended(number) if share is None else self._goes_on(number, share)
 
+    def _hear(self, event: tuple[float, tuple[str, int, float]]) -> None:
+        _, (batch, number, share) = event
+        if batch == self.token.text:
+            self.news.put((number, share))
+
     def _submit(self, number: int) -> None:
         task = self.tasks[number]
         self.submitted[number] += 1
@@ -90,10 +94,9 @@ class Submission:
                 self.setting,
                 task,
                 self.token,
-                self.topic,
                 number,
                 # What a dashboard shows; names that print alike are told apart by their numbers.
-                key=(self.topic, number, self.submitted[number], printable(task.source)),
+                key=(self.kind, number, self.submitted[number], printable(task.source)),
                 retries=TIMES_RAISED,
                 pure=False,
                 **self._preference(),
