@@ -60,17 +60,22 @@ class Cluster:
     def add_workers(self, count=2, **variables):
         """Start workers, wait until they are there, and return their processes."""
         started = [self.add_worker(**variables) for _ in range(count)]
-        self.wait_for_workers(len(self.workers))
+        self.wait_for_workers()
         return started
 
-    def wait_for_workers(self, count):
-        """Wait until so many workers have joined, of all that were started."""
+    def wait_for_workers(self):
+        """Wait until all workers that were started have joined."""
 
         def joined():
             logs = self.folder.glob("worker-*.log")
             return sum("Starting established connection" in log.read_text() for log in logs)
 
-        wait_for(lambda: joined() >= count, f"{count} workers")
+        wait_for(lambda: joined() == len(self.workers), "workers")
+
+    def end_workers(self):
+        """End all workers."""
+        for worker in self.workers:
+            end(worker)
 
     def _start(self, role, *options, **variables):
         number = f"-{len(self.workers)}" if role == "worker" else ""

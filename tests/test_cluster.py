@@ -26,17 +26,22 @@ def cluster(tmp_path_factory):
     with clusters.Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         cluster.add_worker()
         cluster.add_worker("--nthreads", 3)
-        cluster.wait_for_workers(2)
+        cluster.wait_for_workers()
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """Return a cluster without workers, whose scheduler no test may harm."""
+    with clusters.Cluster(tmp_path_factory.mktemp("scheduler")) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def own_cluster(tmp_path):
-    """Return a cluster without workers, whose processes a test may kill."""
-    folder = tmp_path / "cluster"
-    folder.mkdir()
-    with clusters.Cluster(folder) as cluster:
-        yield cluster
+def own_cluster(scheduler):
+    """Return a cluster without workers; those that a test adds it may harm."""
+    yield scheduler
+    scheduler.end_workers()
 
 
 @pytest.fixture
@@ -209,7 +214,7 @@ def test_the_work_of_a_worker_is_known_again_that_died_before_it_said_so(
 ):
     for _ in range(2):
         own_cluster.add_worker(*preload(tmp_path, DIES_WHEN_DONE))
-    own_cluster.wait_for_workers(2)
+    own_cluster.wait_for_workers()
     code, said = ended(batch(volumes, "out", *SMALL, "--dask", own_cluster.address))
     assert (code, errors(said)) == (0, [])
     assert "v05.nii.gz: begun again" in said
@@ -221,7 +226,7 @@ def test_a_pair_is_completed_whose_worker_died_between_its_files(own_cluster, ba
     cli("resample", SAMPLES / "brain.nii.gz", "in/pair.hdr", *SMALL)
     for _ in range(2):
         own_cluster.add_worker(*preload(tmp_path, DIES_IN_A_PAIR))
-    own_cluster.wait_for_workers(2)
+    own_cluster.wait_for_workers()
     code, said = ended(batch("in", "out", "--scale", 2, "--dask", own_cluster.address))
     assert (code, errors(said)) == (0, [])
     assert cli("batch", "in", "local", "--scale", 2, "--jobs", 1).returncode == 0
@@ -248,7 +253,7 @@ def test_a_file_that_kills_its_workers_fails_alone(tmp_path, batch, volumes):
     with clusters.Cluster(folder, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster:
         for _ in range(2):
             cluster.add_worker(*preload(tmp_path, POISON))
-        cluster.wait_for_workers(2)
+        cluster.wait_for_workers()
         code, said = ended(batch(volumes, "out", *SMALL, "--dask", cluster.address))
     assert code == 1
     (error,) = errors(said)
@@ -283,20 +288,20 @@ def test_a_signal_ends_it_and_the_same_command_goes_on(
 
 
 def test_a_lost_scheduler_is_one_line_and_its_batch_goes_on_without(
-    own_cluster, batch, tmp_path, volumes, made_alone
+    batch, tmp_path, volumes, made_alone
 ):
-    workers = own_cluster.add_workers()
-    running = batch(volumes, "out", *LARGE, "--dask", own_cluster.address)
-    journal = tmp_path / "out" / ".upsample-batch" / "journal.jsonl"
-    clusters.wait_for(lambda: journal.exists() and times_done(journal), "a file to be done")
-    clusters.end(own_cluster.scheduler)
-    code, said = ended(running)
+    (tmp_path / "cluster").mkdir()
+    with clusters.Cluster(tmp_path / "cluster") as cluster:
+        cluster.add_workers()
+        running = batch(volumes, "out", *LARGE, "--dask", cluster.address)
+        journal = tmp_path / "out" / ".upsample-batch" / "journal.jsonl"
+        clusters.wait_for(lambda: journal.exists() and times_done(journal), "a file to be done")
+        clusters.end(cluster.scheduler)
+        code, said = ended(running)
     assert code == 1
     (error,) = errors(said)
-    assert f"scheduler {own_cluster.address}: is lost, or has dropped the batch; what" in error
+    assert f"scheduler {cluster.address}: is lost, or has dropped the batch; what" in error
     assert "Traceback" not in said
-    for worker in workers:
-        clusters.end(worker)
     code, said = ended(batch(volumes, "out", *LARGE))
     assert (code, errors(said)) == (0, [])
     check_all_done_once(volumes, tmp_path / "out", made_alone(*LARGE))
