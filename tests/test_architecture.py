@@ -105,6 +105,7 @@ THIRD_PARTY = {
     "demos": {"numpy", "PIL"},
     "errors": set(),
     "cli": {"typer", "tqdm"},
+    "batch": {"numpy", "distributed"},
 }
 """Rooms that may import from these packages alone, beside the standard library."""
 
@@ -139,7 +140,7 @@ def test_a_module_imports_only_what_its_room_may(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_room_uses_only_its_packages(path):
     known = {"numpy", "numba", "nibabel", "PIL", "isal", "typer", "tqdm", "psutil", "torch"}
-    known |= {"llvmlite", "platformdirs"}
+    known |= {"llvmlite", "platformdirs", "distributed", "dask"}
     used = {name.split(".")[0] for name in imported_names(path)} & known
     assert used <= THIRD_PARTY.get(room_of(path), {"numpy", "psutil"})
 

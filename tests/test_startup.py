@@ -7,6 +7,7 @@ import pytest
 from processes import environment
 
 HEAVY = ("numba", "nibabel", "PIL", "isal", "llvmlite", "psutil", "tqdm", "pydantic")
+HEAVY += ("dask", "distributed")
 
 RUN = """
 import sys
@@ -63,3 +64,8 @@ def test_pool_and_its_inverses_import_what_their_format_needs(samples, tmp_path)
 
 def test_info_imports_no_kernels(samples):
     assert imported("info", samples / "logo.png").isdisjoint({"numba", "nibabel", "llvmlite"})
+
+
+def test_a_batch_imports_dask_only_for_a_cluster(samples, tmp_path):
+    command = ("batch", samples, tmp_path / "out", "--pattern", "logo.png", "--scale", 2)
+    assert imported(*command, "--jobs", 1).isdisjoint({"dask", "distributed"})

@@ -8,6 +8,7 @@ or is not ours.
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -27,6 +28,9 @@ try:
     import fcntl
 except ImportError:  # Windows has no flock; there the user must not run two at once.
     fcntl = None  # type: ignore[assignment]
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+"""What a network's disk without locks says; there, too, the user must not run two at once."""
 
 BEGUN = "begun"
 SHRINK_FROM = 10_000
@@ -126,6 +130,13 @@ class Journal:
     shard
         The part of the inputs that this batch does, or None for all.
 
+    Attributes
+    ----------
+    entries
+        By output.
+    cluster_folder
+        For what the workers of a cluster have to see; this batch's own, while it runs.
+
     Raises
     ------
     RequestError
@@ -139,6 +150,7 @@ class Journal:
         self.target = target
         suffix = f"-{shard.number}-of-{shard.count}" if shard else ""
         self.path = self.folder / f"journal{suffix}.jsonl"
+        self.cluster_folder = self.folder / f"cluster{suffix}"
         self._lock = self.folder / f"lock{suffix}"
         self._held = contextlib.ExitStack()
         self.entries: dict[str, Entry] = {}
@@ -233,4 +245,7 @@ class Journal:
             except BlockingIOError as error:
                 problem = "another batch is at work in it"
                 raise RequestError(self.target, problem, "wait for its end") from error
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
             yield

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
@@ -146,6 +147,18 @@ class Operation:
             return [name for name in (request.weight, request.bias) if name]
         target = getattr(request, "target", None)
         return [target.reference] if isinstance(target, Like) else []
+
+    def with_absolute_references(self) -> "Operation":
+        """Return the same for a process that has another working folder."""
+        request: Any = self.request
+        changes: dict[str, Any] = {}
+        if self.name == "conv-transpose":
+            named = {name: getattr(request, name) for name in ("weight", "bias")}
+            changes = {name: os.path.abspath(path) for name, path in named.items() if path}
+        elif isinstance(target := getattr(request, "target", None), Like):
+            reference = os.path.abspath(target.reference)
+            changes = {"target": replace(target, reference=reference)}
+        return replace(self, request=replace(request, **changes))
 
     def facts(self) -> dict[str, Any]:
         """Return what is asked of every file, as JSON has it, but for what leaves no trace."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from upsample_cli.batch.budget import Budget, plan_budget
+from upsample_cli.batch.cluster import Cluster
 from upsample_cli.batch.finding import JOURNAL_FOLDER, Listing, Selection, find, matches_any
 from upsample_cli.batch.journal import BEGUN, Entry, Journal
 from upsample_cli.batch.naming import Naming, check_outputs
@@ -97,6 +98,10 @@ def survey(request: BatchRequest) -> Survey:
         raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
     if request.rules.force and request.rules.retry_failed:
         raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    if request.scheduler and (request.jobs or request.max_memory):
+        option = "--jobs" if request.jobs else "--max-memory"
+        remedy = "drop it: a cluster's workers have their own number, and limits"
+        raise RequestError(option, "does not go with --dask", remedy)
     operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     for each in operations.values():
         each.check()
@@ -200,6 +205,10 @@ class _Run:
 
     def _remove_stale(self) -> None:
         """Remove what killed runs left, also of outputs that this batch does not write."""
+        if self.request.shard:
+            # Another shard may be writing there, and not every network's disk shows its locks. What
+            # this one left itself is removed when its outputs are written again.
+            return
         outputs = [task.output for task in self.work.tasks]
         outputs += [e.output for e in self.journal.entries.values() if e.status == BEGUN]
         for folder in {JOURNAL_FOLDER, *map(os.path.dirname, outputs)}:
@@ -208,6 +217,13 @@ class _Run:
     def _events(self) -> Generator[Event, None, None]:
         tasks, request = self.work.tasks, self.request
         if not tasks:
+            return
+        if request.scheduler:
+            setting, folder = self._setting(request.threads or 0, None), self.journal.cluster_folder
+            cluster = Cluster(setting, request.scheduler, folder, self._begin)
+            with contextlib.closing(cluster.run(tasks)) as events:
+                for event in events:
+                    yield _as_last(event)
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
         cores = request.threads or available_threads()
@@ -225,12 +241,10 @@ class _Run:
         setting = self._setting(budget.threads, budget.memory)
         with contextlib.closing(Workers(setting, budget.jobs, self._begin).run(tasks)) as events:
             for event in events:
-                if not (isinstance(event, Outcome) and event.status == POSTPONED):
-                    yield event
-                elif is_last:
-                    yield replace(event, status=FAILED)
-                else:
+                if isinstance(event, Outcome) and event.status == POSTPONED and not is_last:
                     postponed.append(event.task)
+                else:
+                    yield _as_last(event)
         return postponed
 
     def _setting(self, threads: int, memory: int | None) -> Setting:
@@ -263,3 +277,9 @@ class _Run:
             self.work.checksums.get(task.output) or None,
             known.made if known else (),
         )
+
+
+def _as_last(event: Event) -> Event:
+    """Return an event where nobody with more memory is left."""
+    is_postponed = isinstance(event, Outcome) and event.status == POSTPONED
+    return replace(event, status=FAILED) if is_postponed else event  # type: ignore[arg-type]

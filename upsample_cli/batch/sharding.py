@@ -1,5 +1,6 @@
 """A part of the inputs, the same wherever it is computed: for arrays of jobs on a cluster."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
@@ -42,7 +43,7 @@ class Shard:
         loads = [(0, number) for number in range(1, self.count + 1)]
         heapify(loads)
         mine = set()
-        for found in sorted(inputs, key=lambda found: -found.bytes):
+        for found in sorted(inputs, key=lambda found: (-found.bytes, os.fsencode(found.name))):
             load, number = loads[0]
             # A file that is empty, or a link to nothing, is work too.
             heapreplace(loads, (load + found.bytes + 1, number))

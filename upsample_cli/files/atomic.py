@@ -115,7 +115,8 @@ def remove_all_stale(folder: Path) -> None:
 def _remove_if_stale(path: Path) -> None:
     if fcntl is None:
         return
-    with contextlib.suppress(OSError), open(path, "rb") as file:
+    # A network's disk grants such a lock only on what is open for writing.
+    with contextlib.suppress(OSError), open(path, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Another run may have removed it meanwhile, and a third have taken its name.
         if _is_still(file, path):
