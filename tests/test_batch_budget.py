@@ -20,6 +20,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(budget, "available_threads", lambda: cores)
         monkeypatch.setattr(budget, "available_memory", lambda: int(memory * MIB / 0.9) + 1)
         monkeypatch.setattr(budget, "resident_bytes", lambda: 0)
+        monkeypatch.setattr(budget, "HELPER_BYTES", 0)
 
     return be
 

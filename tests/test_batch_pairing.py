@@ -39,7 +39,8 @@ def wanted(name, labels=False):
         ("t1_seg.nii", "*_seg*", ["t1.nii", "t12.nii", "t1_b.nii"], ["t1.nii"]),
         ("s_seg.nii", "*_seg*", ["s_T1w.nii", "s_T2w.nii", "s2.nii"], ["s_T1w.nii", "s_T2w.nii"]),
         ("a/x_seg.nii", "*_seg*", ["a/x.nii", "b/x.nii"], ["a/x.nii"]),
-        ("a/x_seg.nii", "*_seg*", ["b/x.nii"], ["b/x.nii"]),
+        ("a/x_seg.nii", "*_seg*", ["b/x.nii"], []),
+        ("a/x_seg.nii", "a/*_seg*", ["b/x.nii"], ["b/x.nii"]),
         ("L/c.nii", "L/*", ["I/c_0000.nii", "I/c_0001.nii"], ["I/c_0000.nii", "I/c_0001.nii"]),
         ("d/L/c.nii", "d/L/*", ["d/I/c.nii", "e/I/c.nii"], ["d/I/c.nii"]),
         ("c_seg.nii", "*_seg*", ["I/c.nii"], []),
@@ -72,6 +73,7 @@ def pair(tmp_path):
         ("t1", "t1_seg", "*_seg*"),
         ("sub-01/anat/sub-01_T1w", "sub-01/anat/sub-01_dseg", "*_dseg*"),
         ("imagesTr/case_0000", "labelsTr/case", "labelsTr/*"),
+        ("images/train/a", "labels/train/a", "labels/*"),
     ],
 )
 @pytest.mark.parametrize(
@@ -100,6 +102,13 @@ def test_a_pair_lands_on_one_grid_and_labels_stay_labels(
     assert two.voxels.dtype == np.uint8
     assert set(np.unique(two.voxels)) <= set(np.unique(before))
     assert "without an image" not in errors
+
+
+def test_the_image_of_another_patient_is_no_partner(batch, pair):
+    pair("sub-01/t1", "sub-02/t1_seg", shape=(6, 5, 3))
+    code, status, errors = batch("--scale", 2, "--labels-pattern", "*_seg*")
+    assert (code, set(status.values())) == (0, {"done"})
+    assert "1 label map without an image" in errors
 
 
 def test_labels_are_filled_with_background(batch, pair, tmp_path):

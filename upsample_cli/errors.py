@@ -33,7 +33,11 @@ class RequestError(UpsampleError):
     exit_code = 2
 
 
-class MemoryLimitError(RequestError):
+class MemoryShortError(RequestError):
+    """A request that needs more memory than is free now, or than it may take."""
+
+
+class MemoryLimitError(MemoryShortError):
     """A request that needs more memory than ``--max-memory`` allows.
 
     Parameters

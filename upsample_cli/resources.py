@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from upsample_cli.cgroup import memory_left
-from upsample_cli.errors import RequestError
+from upsample_cli.errors import MemoryShortError, RequestError
 from upsample_cli.text import readable_bytes
 
 STATUS_FILE, RESET_FILE = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -32,7 +32,7 @@ def available_memory() -> int:
 def check_memory(name: str, needed: int, remedy: str = "ask for a smaller output") -> None:
     """Refuse work that needs more memory than there is."""
     if needed > WORTH_CHECKING and needed > (available := available_memory()):
-        raise RequestError(
+        raise MemoryShortError(
             name,
             f"needs {readable_bytes(needed)} of memory, but {readable_bytes(available)} are free",
             remedy,

@@ -16,6 +16,9 @@ USUAL_WORKER = 256 * 2**20
 LEAST_WORKER = 128 * 2**20
 """What a worker cannot do without: the program, and a few small planes."""
 
+HELPER_BYTES = 16 * 2**20
+"""What the process takes that the standard library starts beside the workers."""
+
 SPARED_SHARE = 0.1
 """The part of the free memory that is left to others, who may want more while the batch runs."""
 
@@ -78,7 +81,8 @@ def plan_budget(
     """
     cores = available_threads()
     free = int(available_memory() * (1 - SPARED_SHARE))
-    memory = free if max_memory is None else min(free, max_memory - resident_bytes())
+    own = resident_bytes() + HELPER_BYTES
+    memory = free if max_memory is None else min(free, max_memory - own)
     wanted = jobs or max(1, min(len(tasks), cores // (threads or 1), memory // USUAL_WORKER))
     if memory < wanted * LEAST_WORKER:
         _refuse(wanted, memory, is_limited=max_memory is not None)

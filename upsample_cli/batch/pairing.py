@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample_cli.batch.finding import matches_any
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.planning import Wanted, Work
 from upsample_cli.errors import UpsampleError
@@ -91,23 +92,28 @@ class Images:
             self.folders[folder].append((bare_stem(name, ()), each))
         for images in self.folders.values():
             images.sort(key=itemgetter(0))
-        self.beside: dict[str, list[str]] = defaultdict(list)
-        for folder in filter(None, self.folders):
-            self.beside[os.path.dirname(folder)].append(folder)
+        self.beside: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for folder in self.folders:
+            for key in _with_one_part_open(folder):
+                self.beside[key].append(folder)
 
     def partners_of(self, labels: Wanted, patterns: Sequence[str]) -> list[Wanted]:
         """Return the images that a label map may belong to.
 
         What a pattern says literally is taken out of the labels' name: ``t1_seg`` belongs to
-        ``t1``, or else to ``t1_…``, in the same folder or, if there is none, in one beside it.
-        Where nothing is left of the name, the images of the same folder are meant.
+        ``t1``, or else to ``t1_…``, in the same folder. Where nothing is left of the name, the
+        images of that folder are meant. Where a pattern names the folder, as ``labels/*`` does,
+        images may also be in one whose path differs in one part, such as ``images``.
         """
-        folder, name = os.path.split(labels.found.name)
+        path = labels.found.name
+        folder, name = os.path.split(path)
         stem = bare_stem(name, patterns)
         if found := self._named(stem, [folder], _kind(labels)):
             return found
-        beside = self.beside[os.path.dirname(folder)] if folder and stem else []
-        return self._named(stem, [each for each in beside if each != folder], _kind(labels))
+        if not matches_any(path, [pattern for pattern in patterns if "/" in pattern]):
+            return []
+        beside = {each for key in _with_one_part_open(folder) for each in self.beside[key]}
+        return self._named(stem, sorted(beside - {folder}), _kind(labels))
 
     def _named(self, stem: str, folders: list[str], kind: str) -> list[Wanted]:
         exact, longer = [], []
@@ -123,6 +129,12 @@ class Images:
                 elif not stem or known[len(stem)] in SEPARATORS:
                     longer.append(each)
         return exact or longer
+
+
+def _with_one_part_open(folder: str) -> list[tuple[str, ...]]:
+    """Return a folder's parts, with each in turn left empty."""
+    parts = folder.split("/") if folder else []
+    return [(*parts[:index], "", *parts[index + 1 :]) for index in range(len(parts))]
 
 
 def bare_stem(name: str, patterns: Sequence[str]) -> str:

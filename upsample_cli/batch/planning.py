@@ -140,7 +140,8 @@ def _decide(
 ) -> None:
     there = {name: stamp_of(os.path.join(target, name)) for name in names}
     is_there = any(there.values())
-    task = Task(each.found.name, each.output, each.found.stamps, each.labels, replaces=is_there)
+    may_replace = is_there or rules.force
+    task = Task(each.found.name, each.output, each.found.stamps, each.labels, may_replace)
     ours = None if entry is None else dict(entry.made)
     if rules.force or not is_there or (entry and entry.status == BEGUN):
         work.tasks.append(task)

@@ -19,7 +19,7 @@ from upsample_cli.batch.record import Log, Totals, refused, skipped
 from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task
 from upsample_cli.batch.workers import Advance, Event, Note, Workers
-from upsample_cli.errors import FileError, RequestError
+from upsample_cli.errors import FileError, MemoryLimitError, RequestError
 from upsample_cli.files.atomic import remove_all_stale
 from upsample_cli.threads import available_threads
 
@@ -223,7 +223,7 @@ class _Run:
             cluster = Cluster(setting, request.scheduler, folder, self._begin)
             with contextlib.closing(cluster.run(tasks)) as events:
                 for event in events:
-                    yield _as_last(event)
+                    yield self._as_last(event)
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
         cores = request.threads or available_threads()
@@ -244,8 +244,20 @@ class _Run:
                 if isinstance(event, Outcome) and event.status == POSTPONED and not is_last:
                     postponed.append(event.task)
                 else:
-                    yield _as_last(event)
+                    yield self._as_last(event, budget)
         return postponed
+
+    def _as_last(self, event: Event, budget: Budget | None = None) -> Event:
+        """Return an event where nobody with more memory is left."""
+        if not (isinstance(event, Outcome) and event.status == POSTPONED):
+            return event
+        error, limit = event.error, self.request.max_memory
+        if limit and event.needed and budget and budget.memory:
+            # A user's limit is on all processes together.
+            others = limit - budget.memory * budget.jobs
+            output = os.path.join(self.request.target, event.task.output)
+            error = str(MemoryLimitError(output, event.needed + others, limit))
+        return replace(event, status=FAILED, error=error)
 
     def _setting(self, threads: int, memory: int | None) -> Setting:
         request = self.request
@@ -277,9 +289,3 @@ class _Run:
             self.work.checksums.get(task.output) or None,
             known.made if known else (),
         )
-
-
-def _as_last(event: Event) -> Event:
-    """Return an event where nobody with more memory is left."""
-    is_postponed = isinstance(event, Outcome) and event.status == POSTPONED
-    return replace(event, status=FAILED) if is_postponed else event  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import Stamp, files_of, stamp_of, stamps_of
-from upsample_cli.errors import FileError, MemoryLimitError, UpsampleError
+from upsample_cli.errors import FileError, MemoryShortError, UpsampleError
 from upsample_cli.output import Contents, Progress
 from upsample_cli.resources import peak_resident_bytes, reset_peak
 
@@ -58,6 +58,8 @@ class Outcome:
         What the files hold and what was done, if it was done.
     made
         Each file that was written, by its name in the target folder, with its stamp.
+    needed
+        The bytes with which a worker could do it, if it was postponed for its limit.
     seconds, peak_bytes
         What it took, the memory as that of the whole process meanwhile.
     trace
@@ -73,6 +75,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     made: tuple[tuple[str, Stamp], ...] = ()
+    needed: int = 0
     seconds: float = 0.0
     peak_bytes: int = 0
     trace: str = ""
@@ -117,8 +120,8 @@ def run_task(setting: Setting, task: Task, advance: Advance) -> Outcome:
     reset_peak()
     try:
         outcome = _run(setting, task, advance)
-    except MemoryLimitError as error:
-        outcome = Outcome(task, POSTPONED, str(error))
+    except MemoryShortError as error:
+        outcome = Outcome(task, POSTPONED, str(error), needed=getattr(error, "needed", 0))
     except MemoryError:
         problem = "not enough memory is free; ask for a smaller output"
         outcome = Outcome(task, POSTPONED, f"{task.source}: {problem}")
