@@ -220,10 +220,7 @@ class _Run:
             return
         if request.scheduler:
             setting, folder = self._setting(request.threads or 0, None), self.journal.cluster_folder
-            cluster = Cluster(setting, request.scheduler, folder, self._begin)
-            with contextlib.closing(cluster.run(tasks)) as events:
-                for event in events:
-                    yield self._as_last(event)
+            yield from Cluster(setting, request.scheduler, folder, self._begin).run(tasks)
             return
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
         cores = request.threads or available_threads()
@@ -247,12 +244,12 @@ class _Run:
                     yield self._as_last(event, budget)
         return postponed
 
-    def _as_last(self, event: Event, budget: Budget | None = None) -> Event:
+    def _as_last(self, event: Event, budget: Budget) -> Event:
         """Return an event where nobody with more memory is left."""
         if not (isinstance(event, Outcome) and event.status == POSTPONED):
             return event
         error, limit = event.error, self.request.max_memory
-        if limit and event.needed and budget and budget.memory:
+        if limit and event.needed and budget.memory:
             # A user's limit is on all processes together.
             others = limit - budget.memory * budget.jobs
             output = os.path.join(self.request.target, event.task.output)
