@@ -13,8 +13,8 @@ from upsample_cli.passes.arithmetic import (
     FixedPoint,
     Floating,
     choose_arithmetic,
-    store,
 )
+from upsample_cli.passes.elements import store
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method

@@ -10,8 +10,8 @@ import numpy as np
 from upsample_cli.codecs import png_decoder, png_encoder
 from upsample_cli.functional import conv_transpose2d, interpolate, max_pool2d, max_unpool2d
 from upsample_cli.kernels import separable
-from upsample_cli.passes.arithmetic import store
 from upsample_cli.passes.direct import SAMPLERS, DirectResampler
+from upsample_cli.passes.elements import store
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array

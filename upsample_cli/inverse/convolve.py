@@ -33,7 +33,7 @@ from upsample_cli.output import (
     named_dtype,
     open_outputs,
 )
-from upsample_cli.passes.arithmetic import store
+from upsample_cli.passes.elements import store
 from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
 from upsample_cli.request import ConvolveRequest, check_kernel_options

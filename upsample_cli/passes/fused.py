@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, separable
-from upsample_cli.passes.arithmetic import Copying, Floating, Labelling, as_real
+from upsample_cli.passes.arithmetic import Copying, Floating, Labelling
+from upsample_cli.passes.elements import as_real
 from upsample_cli.passes.resampler import LONG_ROW, Resampler
 from upsample_cli.passes.scratch import scratch
 

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Arithmetic, as_real
+from upsample_cli.passes.arithmetic import Arithmetic
+from upsample_cli.passes.elements import as_real
 
 Array = NDArray[Any]
 
