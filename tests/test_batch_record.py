@@ -154,6 +154,26 @@ def test_a_log_that_cannot_be_written_stops_the_batch_first(here, source, tmp_pa
     assert not (tmp_path / "out").exists() or not outputs(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("src/sub/b.png", "has the suffix of an input, .png, and lines would be added to it; name"),
+        ("link.jsonl", "has the suffix of an input, .npy, and lines would be added to it; name"),
+        ("out/new.nii.gz", "has the suffix of an input, .nii.gz, and lines would be added to it; "),
+        ("out/.upsample-batch/journal.jsonl", "lies where the journal is; name a file elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_log_is_no_file_of_the_batch(here, source, tmp_path, name, problem, dry):
+    (tmp_path / "link.jsonl").symlink_to(source / "a.npy")
+    before = (source / "sub" / "b.png").read_bytes(), (source / "a.npy").read_bytes()
+    code, _, errors = here("batch", "src", "out", "--scale", 2, "--log", name, *dry)
+    assert code == 2
+    assert errors.startswith(f"upsample-cli: error: --log: {name} {problem}")
+    assert before == ((source / "sub" / "b.png").read_bytes(), (source / "a.npy").read_bytes())
+    assert not (tmp_path / "out").exists()
+
+
 def dry_run(here, *arguments):
     return here("batch", "src", "out", "--dry-run", *arguments)
 

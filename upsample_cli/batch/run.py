@@ -15,7 +15,7 @@ from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.pairing import refuse_unequal_pairs
 from upsample_cli.batch.planning import Rules, Wanted, Work, plan_work
-from upsample_cli.batch.record import Log, Totals, refused, skipped
+from upsample_cli.batch.record import Log, Totals, check_log, refused, skipped
 from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task
 from upsample_cli.batch.workers import Advance, Event, Note, Workers
@@ -102,6 +102,8 @@ def survey(request: BatchRequest) -> Survey:
         option = "--jobs" if request.jobs else "--max-memory"
         remedy = "drop it: a cluster's workers have their own number, and limits"
         raise RequestError(option, "does not go with --dask", remedy)
+    if request.log is not None:
+        check_log(request.log, request.target)
     operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     for each in operations.values():
         each.check()
