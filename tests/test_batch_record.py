@@ -182,8 +182,8 @@ def test_a_dry_run_shows_every_output_and_writes_nothing(here, source, tmp_path,
     code, answer, errors = dry_run(here, "--scale", 2, "--rename", "{stem}_x2{suffix}")
     *lines, totals = answer.splitlines()
     assert lines == [
-        "a.npy 5×6 float32 → a_x2.npy 10×12 float32, 480 B",
-        "sub/b.png 8×6 uint8 → sub/b_x2.png 16×12 uint8, 576 B",
+        "a.npy 5×6 float32 → a_x2.npy 10×12 float32, linear, 480 B",
+        "sub/b.png 8×6 uint8 → sub/b_x2.png 16×12 uint8, linear, 576 B",
     ]
     assert re.fullmatch(
         r"2 to do, 0 done before, 3 would fail; outputs up to 1\.0 KiB, free .*iB", totals
@@ -198,7 +198,27 @@ def test_a_dry_run_shows_what_is_left_to_do(here, batch, source):
     batch("--scale", 2)
     write(source / "new.npy", shape=(3, 3))
     _, answer, _ = dry_run(here, "--scale", 2, "--exclude", "[ejm]*")
-    assert answer.startswith("new.npy 3×3 float32 → new.npy 6×6 float32, 144 B\n1 to do, 2 done b")
+    line, totals = answer.splitlines()
+    assert line == "new.npy 3×3 float32 → new.npy 6×6 float32, linear, 144 B"
+    assert totals.startswith("1 to do, 2 done before, ")
+
+
+def test_a_dry_run_names_the_file_that_would_fail_as_the_run_does(here, batch, source):
+    arguments = ["--spacing", 1, "--pattern", "a.npy", "--pattern", "b.png"]
+    _, _, foretold = dry_run(here, *arguments)
+    _, _, errors = batch(*arguments)
+    found = [line for line in errors.splitlines() if "error: " in line]
+    assert sorted(foretold.splitlines()) == sorted(found)
+    assert "error: sub/b.png: --spacing: only volumes have" in foretold
+
+
+def test_a_dry_run_tells_labels_from_images(here, tmp_path):
+    write(tmp_path / "src" / "t1.nii")
+    write(tmp_path / "src" / "t1_seg.nii")
+    _, answer, _ = dry_run(here, "--scale", 2, "--labels-pattern", "*_seg*")
+    assert [line.split(", ")[1] for line in answer.splitlines()[:2]] == ["linear", "label"]
+    _, answer, _ = dry_run(here, "--op", "pool", "--kernel-size", 2, "--pattern", "t1.nii")
+    assert answer.splitlines()[0].split(", ")[1] == "max-pool 2×2×2"
 
 
 def test_a_dry_run_counts_the_indices_of_pool(here, source):
