@@ -194,6 +194,8 @@ def test_the_example_in_the_help_runs(here, samples, tmp_path, monkeypatch):
         ("--op unpool", "--op: 'unpool' is not one of "),
         ("", "no target was given; use exactly one"),
         ("--scale 2 --size 3", "--scale, --size: several targets were given; use exactly one"),
+        ("--scale 0", "--scale: a scale of 0 is not possible; use a positive finite number"),
+        ("--spacing 1x1x-2", "--spacing: a spacing of -2 is not possible; use a positive"),
         ("--scale 2 --mode nearest --align-corners", "--align-corners: mode nearest has no such"),
         ("--scale 2 --dtype floot", "--dtype: floot is unknown; use a NumPy name"),
         ("--scale 2 --labels --mode cubic", "--labels: does not go with mode cubic; drop one of"),
