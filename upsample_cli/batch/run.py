@@ -131,6 +131,10 @@ def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> W
     work = plan_work(found.mine, found.keys, folders, operation, entries, request.rules)
     if request.labels:
         refuse_unequal_pairs(request.source, found.wanted, request.labels, operation, work)
+        names = [each.found.name for each in found.wanted]
+        work.unmatched = [
+            glob for glob in request.labels if not any(matches_any(name, [glob]) for name in names)
+        ]
     return work
 
 
