@@ -219,6 +219,16 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     holds_only("src")
 
 
+@pytest.mark.parametrize(
+    ("folders", "argument"), [(("", "out"), "SOURCE_DIR"), (("src", ""), "TARGET_DIR")]
+)
+def test_an_empty_name_of_a_folder_is_refused(here, tmp_path, folders, argument):
+    write(tmp_path / "src" / "a.png")
+    code, _, errors = here("batch", *folders, "--scale", 2)
+    assert code == 2
+    assert errors == f"upsample-cli: error: {argument}: is empty; name a folder\n"
+
+
 def test_a_lost_reference_is_named_at_once(batch, tmp_path):
     write(tmp_path / "src" / "a.nii")
     code, status, errors = batch("--like", "lost.nii")

@@ -160,6 +160,7 @@ def test_a_log_that_cannot_be_written_stops_the_batch_first(here, source, tmp_pa
         ("src/sub/b.png", "has the suffix of an input, .png, and lines would be added to it; name"),
         ("link.jsonl", "has the suffix of an input, .npy, and lines would be added to it; name"),
         ("out/new.nii.gz", "has the suffix of an input, .nii.gz, and lines would be added to it; "),
+        ("-", "is not a file's name; name a file, or /dev/stdout"),
         ("out/.upsample-batch/journal.jsonl", "lies where the journal is; name a file elsewhere"),
     ],
 )

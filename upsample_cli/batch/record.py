@@ -79,8 +79,10 @@ def check_log(name: str, target: str) -> None:
     Raises
     ------
     RequestError
-        If it is named as an image, a volume or an array is, or lies beside the journal.
+        If it is named as an image, a volume or an array is, lies beside the journal, or is ``-``.
     """
+    if name == "-":
+        raise RequestError("--log", "- is not a file's name", "name a file, or /dev/stdout")
     path = Path(name).resolve()  # a link may lead to one
     if suffix := suffix_of(path.name):
         problem = f"{name} has the suffix of an input, {suffix}, and lines would be added to it"

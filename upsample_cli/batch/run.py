@@ -93,17 +93,8 @@ def survey(request: BatchRequest) -> Survey:
     RequestError, FileError
         If nothing can be done as it is asked.
     """
+    _check_options(request)
     operation = request.operation
-    if request.labels and operation.name != "resample":
-        raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
-    if request.rules.force and request.rules.retry_failed:
-        raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
-    if request.scheduler and (request.jobs or request.max_memory):
-        option = "--jobs" if request.jobs else "--max-memory"
-        remedy = "drop it: a cluster's workers have their own number, and limits"
-        raise RequestError(option, "does not go with --dask", remedy)
-    if request.log is not None:
-        check_log(request.log, request.target)
     operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     for each in operations.values():
         each.check()
@@ -123,6 +114,23 @@ def survey(request: BatchRequest) -> Survey:
         labels: each.key(request.version, checksum=checksum) for labels, each in operations.items()
     }
     return Survey(listing, wanted, mine, operations, keys)
+
+
+def _check_options(request: BatchRequest) -> None:
+    """Refuse what is wrong whatever the folders hold."""
+    if request.labels and request.operation.name != "resample":
+        raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
+    if request.rules.force and request.rules.retry_failed:
+        raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    if request.scheduler and (request.jobs or request.max_memory):
+        option = "--jobs" if request.jobs else "--max-memory"
+        remedy = "drop it: a cluster's workers have their own number, and limits"
+        raise RequestError(option, "does not go with --dask", remedy)
+    for argument, name in (("SOURCE_DIR", request.source), ("TARGET_DIR", request.target)):
+        if not name:  # as a script's unset variable is
+            raise RequestError(argument, "is empty", "name a folder")
+    if request.log is not None:
+        check_log(request.log, request.target)
 
 
 def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> Work:
