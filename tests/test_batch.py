@@ -194,6 +194,8 @@ def test_the_example_in_the_help_runs(here, samples, tmp_path, monkeypatch):
         ("--op unpool", "--op: 'unpool' is not one of "),
         ("", "no target was given; use exactly one"),
         ("--scale 2 --size 3", "--scale, --size: several targets were given; use exactly one"),
+        ("--scale 0", "--scale: a scale of 0 is not possible; use a positive finite number"),
+        ("--spacing 1x1x-2", "--spacing: a spacing of -2 is not possible; use a positive"),
         ("--scale 2 --mode nearest --align-corners", "--align-corners: mode nearest has no such"),
         ("--scale 2 --dtype floot", "--dtype: floot is unknown; use a NumPy name"),
         ("--scale 2 --labels --mode cubic", "--labels: does not go with mode cubic; drop one of"),
@@ -215,6 +217,16 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     assert problem in errors
     assert errors.count("\n") == 1
     holds_only("src")
+
+
+@pytest.mark.parametrize(
+    ("folders", "argument"), [(("", "out"), "SOURCE_DIR"), (("src", ""), "TARGET_DIR")]
+)
+def test_an_empty_name_of_a_folder_is_refused(here, tmp_path, folders, argument):
+    write(tmp_path / "src" / "a.png")
+    code, _, errors = here("batch", *folders, "--scale", 2)
+    assert code == 2
+    assert errors == f"upsample-cli: error: {argument}: is empty; name a folder\n"
 
 
 def test_a_lost_reference_is_named_at_once(batch, tmp_path):

@@ -55,7 +55,11 @@ def test_cores_and_memory_are_shared(machine, cores, memory, files, jobs, thread
     [
         (9, None, "9 workers need at least 1.1 GiB of memory, but 1.0 GiB are free; use fewer"),
         (2, 200, "2 workers need at least 256.0 MiB of memory, but --max-memory leaves 200.0 MiB"),
-        (None, 100, "1 worker needs at least 128.0 MiB .* leaves 100.0 MiB; allow more"),
+        (
+            None,
+            100,
+            "1 worker needs at least 128.0 MiB .* leaves 100.0 MiB; allow at least 130 MiB",
+        ),
     ],
 )
 def test_workers_that_do_not_fit_are_refused(machine, jobs, limit, problem):

@@ -57,14 +57,13 @@ def test_what_is_hidden_or_of_no_format_is_passed_over(tree):
         (["**/*.nii.gz"], ["sub-1/anat/t1.nii.gz", "sub-2/t1.nii.gz", "top.nii.gz"]),
         (["sub-1/**/photo.png"], ["sub-1/photo.png"]),
         (["*.png", "top*"], ["sub-1/photo.png", "top.nii.gz"]),
-        (["*.PNG"], []),
+        (["*.PNG", "top*"], ["top.nii.gz"]),
         (["[st]op*"], ["top.nii.gz"]),
     ],
 )
 def test_a_pattern_is_for_the_name_or_with_a_slash_for_the_path(tree, patterns, expected):
     source = tree("sub-1/anat/t1.nii.gz", "sub-1/photo.png", "sub-2/t1.nii.gz", "top.nii.gz")
-    (source / "link.npy").symlink_to("/nowhere/else")  # so that a folder without inputs is none
-    assert taken(source, patterns=[*patterns, "link*"]) == expected
+    assert taken(source, patterns=patterns) == expected
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,7 @@ def test_a_folder_that_cannot_be_listed_stops_no_other(tree, monkeypatch):
     [
         ("lost", "does not exist; name the folder"),
         ("src/a.nii", "is not a folder; name its folder, or use resample"),
-        ("src", "holds no input, but 1 file of other formats; check --pattern"),
+        ("src", "holds no input; left out 1 file of other formats; check --pattern"),
         ("src/sub", "holds no input; check --pattern and --exclude"),
     ],
 )
@@ -170,3 +169,13 @@ def test_a_source_without_inputs_is_refused(tree, tmp_path, name, problem):
     tree("a.nii", "a.txt", "sub/b.nii")
     with pytest.raises(RequestError, match=problem):
         listing(tmp_path / name, exclude=["*.nii"])
+
+
+def test_a_source_whose_inputs_are_all_left_out_is_refused_with_the_reason(tree):
+    source = tree("a.txt", "b.txt")
+    (source / "link.npy").symlink_to("/nowhere/else")
+    why = (
+        "holds no input; left out link.npy: is a link that leads out of the source folder, and 1 m"
+    )
+    with pytest.raises(RequestError, match=why):
+        listing(source)

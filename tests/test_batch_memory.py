@@ -86,3 +86,5 @@ def test_a_limit_that_holds_no_worker_is_refused(batch, tmp_path):
     assert code == 2
     assert "1 worker needs at least 128.0 MiB of memory, but --max-memory leaves" in error
     assert not list((tmp_path / "out").glob("[!.]*"))
+    enough = int(re.search(r"allow at least (\d+) MiB", error)[1])
+    assert batch(enough, "--pattern", "*.npy")[2] <= enough * TOLERANCE

@@ -184,8 +184,16 @@ def test_label_maps_without_an_image_are_counted(batch, pair, tmp_path):
     pair("t1", "t2_seg")
     code, _, errors = batch("--scale", 2, "--labels-pattern", "*_seg*")
     assert code == 0
-    assert "hint: 1 label map without an image of their name, so that no grid was" in errors
+    assert "hint: 1 label map without an image of their name, such as t2_seg.nii.gz; no " in errors
     assert "label map" not in batch("--scale", 2, "--labels-pattern", "*_seg*")[2]
+
+
+def test_a_pattern_that_matches_no_input_is_named(batch, pair):
+    pair("t1", "t1_seg")
+    code, _, errors = batch("--scale", 2, "--labels-pattern", "*_sge*", "--labels-pattern", "t1_*")
+    assert code == 0
+    assert "hint: --labels-pattern: '*_sge*' matches no input\n" in errors
+    assert "t1_*" not in errors
 
 
 def test_without_a_pattern_no_grids_are_compared(batch, pair):

@@ -154,6 +154,27 @@ def test_a_log_that_cannot_be_written_stops_the_batch_first(here, source, tmp_pa
     assert not (tmp_path / "out").exists() or not outputs(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("src/sub/b.png", "has the suffix of an input, .png, and lines would be added to it; name"),
+        ("link.jsonl", "has the suffix of an input, .npy, and lines would be added to it; name"),
+        ("out/new.nii.gz", "has the suffix of an input, .nii.gz, and lines would be added to it; "),
+        ("-", "is not a file's name; name a file, or /dev/stdout"),
+        ("out/.upsample-batch/journal.jsonl", "lies where the journal is; name a file elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_log_is_no_file_of_the_batch(here, source, tmp_path, name, problem, dry):
+    (tmp_path / "link.jsonl").symlink_to(source / "a.npy")
+    before = (source / "sub" / "b.png").read_bytes(), (source / "a.npy").read_bytes()
+    code, _, errors = here("batch", "src", "out", "--scale", 2, "--log", name, *dry)
+    assert code == 2
+    assert errors.startswith(f"upsample-cli: error: --log: {name} {problem}")
+    assert before == ((source / "sub" / "b.png").read_bytes(), (source / "a.npy").read_bytes())
+    assert not (tmp_path / "out").exists()
+
+
 def dry_run(here, *arguments):
     return here("batch", "src", "out", "--dry-run", *arguments)
 
@@ -162,8 +183,8 @@ def test_a_dry_run_shows_every_output_and_writes_nothing(here, source, tmp_path,
     code, answer, errors = dry_run(here, "--scale", 2, "--rename", "{stem}_x2{suffix}")
     *lines, totals = answer.splitlines()
     assert lines == [
-        "a.npy 5×6 float32 → a_x2.npy 10×12 float32, 480 B",
-        "sub/b.png 8×6 uint8 → sub/b_x2.png 16×12 uint8, 576 B",
+        "a.npy 5×6 float32 → a_x2.npy 10×12 float32, linear, 480 B",
+        "sub/b.png 8×6 uint8 → sub/b_x2.png 16×12 uint8, linear, 576 B",
     ]
     assert re.fullmatch(
         r"2 to do, 0 done before, 3 would fail; outputs up to 1\.0 KiB, free .*iB", totals
@@ -178,7 +199,27 @@ def test_a_dry_run_shows_what_is_left_to_do(here, batch, source):
     batch("--scale", 2)
     write(source / "new.npy", shape=(3, 3))
     _, answer, _ = dry_run(here, "--scale", 2, "--exclude", "[ejm]*")
-    assert answer.startswith("new.npy 3×3 float32 → new.npy 6×6 float32, 144 B\n1 to do, 2 done b")
+    line, totals = answer.splitlines()
+    assert line == "new.npy 3×3 float32 → new.npy 6×6 float32, linear, 144 B"
+    assert totals.startswith("1 to do, 2 done before, ")
+
+
+def test_a_dry_run_names_the_file_that_would_fail_as_the_run_does(here, batch, source):
+    arguments = ["--spacing", 1, "--pattern", "a.npy", "--pattern", "b.png"]
+    _, _, foretold = dry_run(here, *arguments)
+    _, _, errors = batch(*arguments)
+    found = [line for line in errors.splitlines() if "error: " in line]
+    assert sorted(foretold.splitlines()) == sorted(found)
+    assert "error: sub/b.png: --spacing: only volumes have" in foretold
+
+
+def test_a_dry_run_tells_labels_from_images(here, tmp_path):
+    write(tmp_path / "src" / "t1.nii")
+    write(tmp_path / "src" / "t1_seg.nii")
+    _, answer, _ = dry_run(here, "--scale", 2, "--labels-pattern", "*_seg*")
+    assert [line.split(", ")[1] for line in answer.splitlines()[:2]] == ["linear", "label"]
+    _, answer, _ = dry_run(here, "--op", "pool", "--kernel-size", 2, "--pattern", "t1.nii")
+    assert answer.splitlines()[0].split(", ")[1] == "max-pool 2×2×2"
 
 
 def test_a_dry_run_counts_the_indices_of_pool(here, source):

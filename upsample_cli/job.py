@@ -117,8 +117,10 @@ class Job:
 
     @property
     def how(self) -> str:
-        """The mode as it was asked for, or that voxels are only copied."""
-        return "copied" if self.is_copied else self.mode
+        """The mode, and who chose it if nobody asked for it; or that voxels are only copied."""
+        was_asked_for = self.request.mode or self.request.labels
+        why = " (by its intent)" if self.method.mode.votes and not was_asked_for else ""
+        return ("copied" if self.is_copied else self.mode) + why
 
     @property
     def less_memory(self) -> str:

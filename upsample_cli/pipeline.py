@@ -77,9 +77,8 @@ def resample(request: Request, input_name: str, output_name: str, progress: Prog
                 file.write(content)
     names_given = (input_name, output_name)
     seconds = time.perf_counter() - started
-    how = _how(job)
     return Summary(
-        names_given, job.before, job.after, how, seconds, job.warnings, job.hints, *record
+        names_given, job.before, job.after, job.how, seconds, job.warnings, job.hints, *record
     )
 
 
@@ -101,12 +100,6 @@ def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
     if output_name == "-":
         raise RequestError("--record", "standard output has no place for it", "name a file")
     return {record_name(output_name): record_of(job, Path(input_name).name)}
-
-
-def _how(job: Job) -> str:
-    was_asked_for = job.request.mode or job.request.labels
-    why = " (by its intent)" if job.method.mode.votes and not was_asked_for else ""
-    return job.how + why
 
 
 def _run_stream(

@@ -12,6 +12,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def about(name: str, text: str) -> str:
+    """Return a text that names the file that it is about.
+
+    >>> about("a.png", "--frame: is missing"), about("a.png", "/in/a.png: is empty")
+    ('a.png: --frame: is missing', '/in/a.png: is empty')
+    """
+    return text if printable(name) in printable(text) else f"{name}: {text}"
+
+
 def counted(count: int, noun: str) -> str:
     """Return how many there are of something.
 

@@ -85,14 +85,17 @@ def plan_budget(
     memory = free if max_memory is None else min(free, max_memory - own)
     wanted = jobs or max(1, min(len(tasks), cores // (threads or 1), memory // USUAL_WORKER))
     if memory < wanted * LEAST_WORKER:
-        _refuse(wanted, memory, is_limited=max_memory is not None)
+        enough = None if max_memory is None else own + wanted * LEAST_WORKER
+        _refuse(wanted, memory, enough)
     return Budget(wanted, threads or max(1, cores // wanted), memory // wanted)
 
 
-def _refuse(jobs: int, memory: int, *, is_limited: bool) -> NoReturn:
+def _refuse(jobs: int, memory: int, enough: int | None) -> NoReturn:
+    """Say what is missing, and of a limit that the user set what would be enough."""
     needed, left = readable_bytes(jobs * LEAST_WORKER), readable_bytes(max(0, memory))
-    there = f"--max-memory leaves {left}" if is_limited else f"{left} are free"
+    there = f"{left} are free" if enough is None else f"--max-memory leaves {left}"
     need = "needs" if jobs == 1 else "need"
     problem = f"{counted(jobs, 'worker')} {need} at least {needed} of memory, but {there}"
-    remedy = "allow more" if is_limited else "free some"
+    # Not every run of the program takes the same.
+    remedy = "free some" if enough is None else f"allow at least {enough // 2**20 + 2} MiB"
     raise RequestError("--jobs", problem, remedy if jobs == 1 else f"use fewer, or {remedy}")

@@ -118,9 +118,10 @@ def find(source: str, target: str, selection: Selection) -> Listing:
     walk = _Walk(os.path.realpath(source), os.path.realpath(target), selection, listing)
     walk.all()
     listing.inputs.sort(key=lambda found: os.fsencode(found.name))
-    if not (listing.inputs or listing.left_out or listing.problems):
-        others = counted(listing.others, "file") + " of other formats"
-        problem = "holds no input" + (f", but {others}" if listing.others else "")
+    if not (listing.inputs or listing.problems):
+        problem = "; ".join(["holds no input", *listing.remarks[:1]])
+        if more := len(listing.remarks[1:]):
+            problem += f", and {more:,} more"
         raise RequestError(source, problem, "check --pattern and --exclude")
     return listing
 

@@ -68,7 +68,8 @@ def refuse_unequal_pairs(
         partners = images.partners_of(labels, patterns)
         if to_do.isdisjoint(each.output for each in (labels, *partners)):
             continue
-        work.unpaired += not partners
+        if not partners:
+            work.unpaired.append(labels.found.name)
         own = landings.of(labels)
         theirs = [landing for each in partners if (landing := landings.of(each))]
         if own is None or not theirs or not all(own.difference(landing) for landing in theirs):

@@ -56,7 +56,9 @@ class Work:
     refused
         Tasks that cannot be done, each with why.
     unpaired
-        The number of label maps of which no image is known.
+        Label maps of which no image is known.
+    unmatched
+        Patterns for label maps that no input matches.
     keys, checksums
         By output: the digest of what is done, and of the input if that was asked for.
     """
@@ -64,7 +66,8 @@ class Work:
     tasks: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
     refused: list[tuple[Task, str]] = field(default_factory=list)
-    unpaired: int = 0
+    unpaired: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
 
@@ -77,10 +80,12 @@ class Work:
     @property
     def remarks(self) -> list[str]:
         """What a user may want to know of it."""
+        remarks = [f"--labels-pattern: {glob!r} matches no input" for glob in self.unmatched]
         if not self.unpaired:
-            return []
-        maps = counted(self.unpaired, "label map")
-        return [f"{maps} without an image of their name, so that no grid was compared"]
+            return remarks
+        maps = counted(len(self.unpaired), "label map")
+        whose = f"without an image of their name, such as {self.unpaired[0]}"
+        return [*remarks, f"{maps} {whose}; no grid was compared"]
 
 
 def plan_work(

@@ -13,7 +13,7 @@ from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
 from upsample_cli.errors import FileError, UpsampleError
 from upsample_cli.output import COMPRESSED_AT_MOST, UNCOMPRESSED
-from upsample_cli.text import printable, readable_bytes
+from upsample_cli.text import about, printable, readable_bytes
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
@@ -74,7 +74,7 @@ def preview(request: BatchRequest, progress: Progress) -> Preview:
     result = Preview(skipped=len(work.skipped), free=_free(request.target))
     result.remarks += found.listing.remarks + work.remarks
     result.errors += [str(problem) for problem in found.listing.problems]
-    result.errors += [why for _, why in work.refused]
+    result.errors += [about(task.source, why) for task, why in work.refused]
     folders = os.path.abspath(request.source), os.path.abspath(request.target)
     setting = Setting(*folders, request.operation, 1, None, request.version)
     with progress(len(work.tasks)) as done:
@@ -99,9 +99,9 @@ def _add(result: Preview, setting: Setting, task: Task) -> None:
         with operation.prepared(os.path.join(setting.source, task.source)) as plan:
             output = operation.check_output(plan, os.path.join(setting.target, task.output))
             size, beside = plan.output_bytes, operation.bytes_beside(plan)
-            line = f"{task.source} {plan.before} → {task.output} {plan.after}"
+            line = f"{task.source} {plan.before} → {task.output} {plan.after}, {plan.how}"
     except UpsampleError as error:
-        result.errors.append(str(error))
+        result.errors.append(about(task.source, str(error)))
         return
     result.lines.append(printable(f"{line}, {readable_bytes(size)}"))
     result.most += size + beside

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
+from pathlib import Path
 from typing import Any
 
+from upsample_cli.batch.finding import JOURNAL_FOLDER
 from upsample_cli.batch.task import DONE, FAILED, SKIPPED, Outcome, Task
-from upsample_cli.errors import FileError
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import suffix_of
 from upsample_cli.text import readable_bytes
 
 
@@ -61,6 +64,31 @@ class Totals:
         if self.left:
             lines.append(f"{'left':8} {self.left:8,}")
         return "\n".join([*lines, f"{'seconds':8} {seconds:8.1f}"])
+
+
+def check_log(name: str, target: str) -> None:
+    """Refuse a log among the files that a batch reads or writes: lines would be added to one.
+
+    Parameters
+    ----------
+    name
+        The log's name.
+    target
+        The target folder.
+
+    Raises
+    ------
+    RequestError
+        If it is named as an image, a volume or an array is, lies beside the journal, or is ``-``.
+    """
+    if name == "-":
+        raise RequestError("--log", "- is not a file's name", "name a file, or /dev/stdout")
+    path = Path(name).resolve()  # a link may lead to one
+    if suffix := suffix_of(path.name):
+        problem = f"{name} has the suffix of an input, {suffix}, and lines would be added to it"
+        raise RequestError("--log", problem, "name a .jsonl file")
+    if path.is_relative_to(Path(target, JOURNAL_FOLDER).resolve()):
+        raise RequestError("--log", f"{name} lies where the journal is", "name a file elsewhere")
 
 
 class Log:

@@ -15,7 +15,7 @@ from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.pairing import refuse_unequal_pairs
 from upsample_cli.batch.planning import Rules, Wanted, Work, plan_work
-from upsample_cli.batch.record import Log, Totals, refused, skipped
+from upsample_cli.batch.record import Log, Totals, check_log, refused, skipped
 from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task
 from upsample_cli.batch.workers import Advance, Event, Note, Workers
@@ -93,15 +93,8 @@ def survey(request: BatchRequest) -> Survey:
     RequestError, FileError
         If nothing can be done as it is asked.
     """
+    _check_options(request)
     operation = request.operation
-    if request.labels and operation.name != "resample":
-        raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
-    if request.rules.force and request.rules.retry_failed:
-        raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
-    if request.scheduler and (request.jobs or request.max_memory):
-        option = "--jobs" if request.jobs else "--max-memory"
-        remedy = "drop it: a cluster's workers have their own number, and limits"
-        raise RequestError(option, "does not go with --dask", remedy)
     operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     for each in operations.values():
         each.check()
@@ -123,12 +116,33 @@ def survey(request: BatchRequest) -> Survey:
     return Survey(listing, wanted, mine, operations, keys)
 
 
+def _check_options(request: BatchRequest) -> None:
+    """Refuse what is wrong whatever the folders hold."""
+    if request.labels and request.operation.name != "resample":
+        raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
+    if request.rules.force and request.rules.retry_failed:
+        raise RequestError("--force", "does not go with --retry-failed", "drop one of them")
+    if request.scheduler and (request.jobs or request.max_memory):
+        option = "--jobs" if request.jobs else "--max-memory"
+        remedy = "drop it: a cluster's workers have their own number, and limits"
+        raise RequestError(option, "does not go with --dask", remedy)
+    for argument, name in (("SOURCE_DIR", request.source), ("TARGET_DIR", request.target)):
+        if not name:  # as a script's unset variable is
+            raise RequestError(argument, "is empty", "name a folder")
+    if request.log is not None:
+        check_log(request.log, request.target)
+
+
 def decide(request: BatchRequest, found: Survey, entries: dict[str, Entry]) -> Work:
     """Decide what is to be done with each input, by what is known of its output."""
     folders, operation = (request.source, request.target), request.operation
     work = plan_work(found.mine, found.keys, folders, operation, entries, request.rules)
     if request.labels:
         refuse_unequal_pairs(request.source, found.wanted, request.labels, operation, work)
+        names = [each.found.name for each in found.wanted]
+        work.unmatched = [
+            glob for glob in request.labels if not any(matches_any(name, [glob]) for name in names)
+        ]
     return work
 
 

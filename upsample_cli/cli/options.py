@@ -176,7 +176,8 @@ Threads = Annotated[
         "--threads",
         "-j",
         min=1,
-        help="Default: the CPUs that this process may use. The output is the same.",
+        help="Default: the CPUs that this process may use; in batch, each worker's share of them. "
+        "The output is the same.",
         show_default=False,
         rich_help_panel=HOW,
     ),
@@ -186,8 +187,8 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="The most that this process may hold, program included, such as 512M or 1.5G: it "
-        "works in smaller pieces, or refuses what does not fit. The output is the same.",
+        help="The most that the program may hold, in batch with all its workers, such as 512M or "
+        "1.5G: it works in smaller pieces, or refuses what does not fit. The output is the same.",
         show_default=False,
         rich_help_panel=HOW,
     ),

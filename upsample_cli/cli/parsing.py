@@ -1,5 +1,6 @@
 """How the text of options becomes targets and numbers."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -145,11 +146,16 @@ def _numbers(kind: str, text: str, right: str, *, keep: str | None = None) -> Va
     """Return the numbers of a text; ``keep`` is the word that stands for None."""
     parts = [part.strip().lower() for part in _split(text)]
     try:
-        return tuple(None if part == keep else float(part) for part in parts)
+        numbers = tuple(None if part == keep else float(part) for part in parts)
     except ValueError as error:
         raise RequestError(
             f"--{kind}", f"{text!r} is not a number per axis", f"use {right}"
         ) from error
+    for number in numbers:
+        if number is not None and not (math.isfinite(number) and number > 0):
+            problem = f"a {'scale' if kind == 'scale' else 'spacing'} of {number:g} is not possible"
+            raise RequestError(f"--{kind}", problem, "use a positive finite number")
+    return numbers
 
 
 def _size(text: str) -> Target:

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from upsample_cli.cli import console
-from upsample_cli.text import counted, printable
+from upsample_cli.text import about, counted, printable
 
 if TYPE_CHECKING:
     from upsample_cli.batch.record import Totals
@@ -59,7 +59,7 @@ class BatchScreen:
             self._warn(name, warning)
         if status == "failed":
             with console.beside(self.bar):
-                console.problem(_about(name, outcome.error), outcome.trace)
+                console.problem(about(name, outcome.error), outcome.trace)
         elif status == "done" and self.bar is None:
             done = f"{name} {outcome.before} → {outcome.task.output} {outcome.after}"
             console.summary(f"{done}, {outcome.how}, {outcome.seconds:.1f} s", quiet=self.quiet)
@@ -73,7 +73,7 @@ class BatchScreen:
             self.unshown[kind] = what
             return
         with console.beside(self.bar):
-            console.notes([_about(name, warning)], [], quiet=self.quiet)
+            console.notes([about(name, warning)], [], quiet=self.quiet)
 
     def _count(self, task: "Task", status: str) -> None:
         """Let the bar show the end of a file."""
@@ -109,8 +109,3 @@ class BatchScreen:
         if totals is not None:
             for line in totals.table(seconds).splitlines():
                 console.summary(line, quiet=self.quiet)
-
-
-def _about(name: str, text: str) -> str:
-    """Return a text that names the file that it is about."""
-    return text if printable(name) in printable(text) else f"{name}: {text}"

@@ -89,6 +89,11 @@ class Plan:
         return tuple(axis.size_out for axis in self.axes)
 
     @property
+    def how(self) -> str:
+        """What is done, in words."""
+        return self.name
+
+    @property
     def output_bytes(self) -> int:
         """The size of the output's elements."""
         return math.prod(self.leading) * math.prod(self.sizes) * self.dtype.itemsize
