@@ -9,7 +9,7 @@ import pytest
 
 from upsample_cli.batch.journal import BEGUN, Entry, Journal, read_journal
 from upsample_cli.batch.stamp import Stamp
-from upsample_cli.errors import FileError
+from upsample_cli.errors import FileError, RequestError
 
 
 def entries_of(folder):
@@ -101,3 +101,17 @@ def test_a_journal_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "journal.jsonl").mkdir()
     with pytest.raises(FileError, match=r"journal\.jsonl: cannot be read"):
         read_journal(tmp_path)
+
+
+def test_a_batch_whose_journal_is_full_holds_its_lock_until_its_workers_have_ended(
+    tmp_path, monkeypatch
+):
+    own = Journal(str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", lambda _, lines: len(lines) - 1)
+        with pytest.raises(FileError, match="cannot keep the journal of the batch"):
+            own.add([Entry("a", "a", BEGUN, "key")])
+    with pytest.raises(RequestError, match="another batch is at work in it"):
+        Journal(str(tmp_path))
+    own.close()
+    Journal(str(tmp_path)).close()

@@ -1,6 +1,7 @@
 """Worker processes: what they share, what becomes of a file whose worker dies, and of the rest."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 from batches import Scripted, Watcher, lines_of, scripted
 
 import upsample_cli
-from upsample_cli.batch import budget
+from upsample_cli.batch import budget, workers
 from upsample_cli.batch.finding import Selection, find
 from upsample_cli.batch.run import BatchRequest, run_batch
 from upsample_cli.batch.task import Outcome, Setting, Task
@@ -196,3 +197,37 @@ def test_the_first_failure_can_be_the_last(files, tmp_path):
     totals, watcher = run(tmp_path, jobs=1, fail_fast=True)
     assert statuses(watcher.ended) == {"a": "done", "wrong": "failed"}
     assert totals.left == 40
+
+
+def test_a_worker_that_dies_makes_no_file_its_own_that_may_be_a_users(files, tmp_path):
+    files("killed")
+    output = tmp_path / "out" / "killed.npy"
+    run(tmp_path, jobs=1)
+    journal = tmp_path / "out" / ".upsample-batch" / "journal.jsonl"
+    journal.write_text(journal.read_text().splitlines()[0] + "\n")  # begun, and no more
+    output.write_text("mine")
+    for why in ("was killed", "exists, and no batch made it"):
+        _, watcher = run(tmp_path, jobs=1)
+        assert why in watcher.ended["killed.npy"].error
+    assert output.read_text() == "mine"
+
+
+@pytest.mark.parametrize("possible", [0, 1])
+def test_processes_that_the_system_does_not_start(files, start, monkeypatch, possible):
+    files(*"abc", size=MIB + 1)
+    started = []
+
+    class Limited(workers._Worker):
+        def __init__(self, setting):
+            if len(started) == possible:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            started.append(self)
+            super().__init__(setting)
+
+    monkeypatch.setattr(workers, "_Worker", Limited)
+    with start(3) as (_, events, _, _):
+        if possible:
+            assert statuses(outcomes(events)) == dict.fromkeys("abc", "done")
+        else:
+            with pytest.raises(FileError, match=r"could not be started \(Resource temporarily"):
+                list(events)

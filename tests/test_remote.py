@@ -42,15 +42,17 @@ def setting(tmp_path):
     (tmp_path / "out").mkdir()
     operation = Operation("resample", Request(target=as_target(scale=FACTOR), image=ImageOptions()))
     folders = str(tmp_path / "in"), str(tmp_path / "out")
-    return Setting(*folders, operation, 1, None, __version__)
+    aside = tmp_path / "out" / ".upsample-batch" / "own"
+    return Setting(*folders, operation, 1, None, __version__, str(aside))
 
 
 @pytest.fixture
 def token(tmp_path, setting):
-    folder = tmp_path / "out" / ".upsample-batch" / "cluster"
-    folder.mkdir(parents=True)
-    (folder / "token").write_text("word")
-    return Token(str(folder / "token"), "word")
+    os.makedirs(setting.aside)
+    path = os.path.join(setting.aside, "token")
+    with open(path, "w") as file:
+        file.write("word")
+    return Token(path, "word")
 
 
 def task_of(setting, name, sample="brain.nii.gz"):
@@ -117,7 +119,7 @@ def test_an_output_of_the_same_bytes_is_done(setting, token, said, name):
     assert (first.status, again.status) == (DONE, DONE)
     assert again.made == first.made, "it was written again"
     assert (again.before, again.after) == (first.before, first.after)
-    assert os.listdir(token.folder) == ["token"]
+    assert os.listdir(setting.aside) == ["token"]
 
 
 def test_a_strangers_output_stays_and_fails(setting, token, said):
@@ -129,7 +131,7 @@ def test_a_strangers_output_stays_and_fails(setting, token, said):
     assert outcome.status == FAILED
     assert outcome.error == f"{path}: exists; use --force to replace it"
     assert stamps_of(path) == before
-    assert os.listdir(token.folder) == ["token"]
+    assert os.listdir(setting.aside) == ["token"]
 
 
 def test_an_output_that_may_be_replaced_is(setting, token, said):
