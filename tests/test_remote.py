@@ -199,9 +199,12 @@ def test_a_file_is_given_up_when_the_batch_has_ended(setting, token, said, monke
     assert os.listdir(setting.target) == [".upsample-batch"]
 
 
-def test_a_last_look_comes_before_the_output_gets_its_name(setting, token, said, monkeypatch):
-    looks = iter([True, False])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.png"])
+def test_a_last_look_comes_before_the_output_gets_its_name(setting, token, said, monkeypatch, name):
+    """Also after an image is encoded, which takes longer than its pixels."""
+    looks = iter([True, True, False])
     monkeypatch.setattr(Token, "is_seen", lambda _: next(looks))
-    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, 0)
+    sample = "photo.png" if name.endswith("png") else "brain.nii.gz"
+    outcome = run_on_worker(setting, task_of(setting, name, sample), token, 0)
     assert "given up" in outcome.error
     assert os.listdir(setting.target) == [".upsample-batch"]

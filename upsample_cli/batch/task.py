@@ -115,7 +115,7 @@ class Setting:
 
 
 Advance = Callable[[float], object]
-"""Takes the share of a file that is done."""
+"""Takes the share of a file that is done, 1 for the last time before the output gets its name."""
 
 
 def run_task(setting: Setting, task: Task, advance: Advance) -> Outcome:
@@ -196,5 +196,6 @@ def _progress(source: str, task: Task, advance: Advance) -> Progress:
         if stamps_of(source) != task.stamps:
             problem = "changed after it was listed, so that its output may be half old, half new"
             raise FileError(source, problem, "run again when nobody writes it")
+        advance(1.0)  # an image is encoded after its last pixels were said to be done
 
     return follow
