@@ -95,6 +95,8 @@ class Scripted(Operation):
                     time.sleep(0.01)
         memory, threads = self.request.max_memory, self.request.threads
         Path(output).write_text(json.dumps([os.getpid(), threads, memory]))
+        if name.startswith("dies after"):
+            os.kill(os.getpid(), signal.SIGKILL)
         contents = Contents((1,), "uint8")
         return Summary((source, output), contents, contents, "scripted", 0.0, [], [])
 

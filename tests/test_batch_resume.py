@@ -366,3 +366,10 @@ def test_a_batch_that_is_stopped_owns_no_file_that_may_be_a_users(
     assert batch_stopped_at("a.npy", "--scale", 2) == 130
     assert batch("--scale", 2)[1]["a.npy"] == "failed"
     assert (tmp_path / "out" / "a.npy").read_bytes() == b"mine"
+
+
+def test_an_output_of_another_input_is_made_anew(batch, tmp_path):
+    first = write(tmp_path / "src" / "a.npy")
+    shutil.copy2(first, tmp_path / "src" / "a.NPY")
+    assert batch("--scale", 2, "--exclude", "a.NPY")[1] == {"a.npy": "done"}
+    assert batch("--scale", 2, "--exclude", "a.npy", "--to", "npy")[1] == {"a.NPY": "done"}

@@ -5,10 +5,14 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
 from batches import Scripted, Watcher, lines_of, scripted
+from processes import TIMEOUT, environment
 
 import upsample_cli
 from upsample_cli.batch import budget, workers
@@ -231,3 +235,41 @@ def test_processes_that_the_system_does_not_start(files, start, monkeypatch, pos
         else:
             with pytest.raises(FileError, match=r"could not be started \(Resource temporarily"):
                 list(events)
+
+
+def test_what_a_worker_made_before_it_died_is_the_batch_s_own(files, tmp_path):
+    files("dies after")
+    for _ in range(2):
+        _, watcher = run(tmp_path, jobs=1)
+        assert "was killed" in watcher.ended["dies after.npy"].error
+
+
+PARENT = """
+from batches import Watcher, scripted
+from upsample_cli import __version__
+from upsample_cli.batch.run import BatchRequest, run_batch
+
+class Teller(Watcher):
+    def advance(self, task, share):
+        print("at work", flush=True)
+
+run_batch(BatchRequest("src", "out", scripted(), __version__, jobs=1), Teller())
+"""
+
+
+def test_no_worker_outlives_its_parent(files, tmp_path):
+    files("hangs")
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        env=environment(PYTHONPATH=path),
+        cwd=tmp_path,
+    ) as parent:
+        assert parent.stdout.readline() == b"at work\n"
+        children = psutil.Process(parent.pid).children()
+        parent.kill()
+    _, alive = psutil.wait_procs(children, TIMEOUT)
+    for child in alive:
+        child.kill()
+    assert not alive
