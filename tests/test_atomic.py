@@ -19,6 +19,7 @@ from upsample_cli.files.atomic import (
     remove_all_stale,
     remove_stale,
 )
+from upsample_cli.output import open_outputs
 
 WRITER = """
 import os, signal, sys
@@ -259,3 +260,22 @@ def test_a_file_that_was_taken_for_stale_before_its_lock_is_begun_anew(tmp_path,
     write(tmp_path / "out.bin")
     assert names(tmp_path) == ["out.bin"]
     assert removed
+
+
+def test_the_second_file_of_a_pair_is_named_first_and_goes_where_the_first_cannot_be(
+    tmp_path, monkeypatch
+):
+    link, linked = os.link, []
+
+    def refuse(source, destination):
+        linked.append(destination.name)
+        if destination.name == "a.hdr":
+            raise FileExistsError(destination)
+        link(source, destination)
+
+    monkeypatch.setattr(os, "link", refuse)
+    pair = [str(tmp_path / "a.hdr"), str(tmp_path / "a.img")]
+    with pytest.raises(RequestError, match="exists"), open_outputs(pair, force=False):
+        pass
+    assert linked == ["a.img", "a.hdr"]
+    assert names(tmp_path) == []

@@ -136,6 +136,65 @@ def test_whoever_stops_listening_ends_all(files, start):
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_a_worker_that_hears_no_signal_is_ended_too(files, start):
+    files("hangs")
+    with start(1) as (workers, events, _, _):
+        while not isinstance(next(events), Advance):
+            pass
+        process = psutil.Process(workers.workers[0].process.pid)
+        process.suspend()
+    assert not process.is_running()
+
+
+class Stop(Exception):  # noqa: N818
+    """A signal to stop arrived."""
+
+
+@pytest.fixture
+def stop_raises():
+    """Let a signal to stop raise ``Stop``, as in the command."""
+
+    def stop(_number, _frame):
+        raise Stop
+
+    before = signal.signal(signal.SIGTERM, stop)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_amid_the_start_of_a_worker_waits(files, start, stop_raises, monkeypatch):
+    files("a")
+    whole = []
+
+    class Interrupted(workers._Worker):
+        def __init__(self, setting):
+            signal.raise_signal(signal.SIGTERM)
+            super().__init__(setting)
+            whole.append(self.process)
+
+    monkeypatch.setattr(workers, "_Worker", Interrupted)
+    with pytest.raises(Stop), start(1) as (_, events, _, _):
+        list(events)
+    assert [process.is_alive() for process in whole] == [False]
+
+
+def test_a_signal_amid_the_end_of_all_workers_waits(files, start, stop_raises, monkeypatch):
+    files("hangs-1", "hangs-2")
+    kill = workers._Worker.kill
+
+    def interrupted(worker):
+        signal.raise_signal(signal.SIGTERM)
+        kill(worker)
+
+    with pytest.raises(Stop), start(2) as (pool, events, _, _):
+        while not isinstance(next(events), Advance):
+            pass
+        pids = [worker.process.pid for worker in pool.workers]
+        monkeypatch.setattr(workers._Worker, "kill", interrupted)
+    assert not pool.workers
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
 class Unfit(Scripted):
     """Ends the process that it is sent to."""
 
