@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from volumes import write_volume
 
+from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.operation import Operation
-from upsample_cli.batch.task import run_task
 from upsample_cli.errors import MemoryLimitError, RequestError, UpsampleError
 from upsample_cli.files.image_options import ImageOptions
 from upsample_cli.job import Request
@@ -32,7 +32,7 @@ class SerialWorkers:
     def run(self, tasks):
         for task in tasks:
             self.begin([task])
-            yield run_task(self.setting, task, lambda _share: None)
+            yield run_or_compare(self.setting, task, lambda _share: None)
 
 
 def write(path, seed=0, shape=None, dtype="int16", **fields):
@@ -95,6 +95,8 @@ class Scripted(Operation):
                     time.sleep(0.01)
         memory, threads = self.request.max_memory, self.request.threads
         Path(output).write_text(json.dumps([os.getpid(), threads, memory]))
+        if name.startswith("dies after"):
+            os.kill(os.getpid(), signal.SIGKILL)
         contents = Contents((1,), "uint8")
         return Summary((source, output), contents, contents, "scripted", 0.0, [], [])
 

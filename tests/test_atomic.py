@@ -1,5 +1,7 @@
 """The temporary file that becomes the output."""
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -15,7 +17,9 @@ from upsample_cli.files.atomic import (
     AtomicFile,
     check_destination,
     remove_all_stale,
+    remove_stale,
 )
+from upsample_cli.output import open_outputs
 
 WRITER = """
 import os, signal, sys
@@ -199,3 +203,79 @@ def test_a_file_that_is_being_named_is_not_stale(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", replace_while_another_run_starts)
     write(path, force=True)
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("call", "force"), [("link", False), ("replace", True)])
+def test_a_file_is_whole_before_it_has_its_name(tmp_path, monkeypatch, call, force):
+    sizes, give = [], getattr(os, call)
+
+    def measure(source, destination):
+        sizes.append(os.stat(source).st_size)
+        give(source, destination)
+
+    monkeypatch.setattr(os, call, measure)
+    write(tmp_path / "out.bin", b"new", force=force)
+    assert sizes == [3]
+
+
+def test_a_disk_that_is_full_only_when_a_file_is_closed(tmp_path, monkeypatch):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    close = os.close
+
+    def closed(file):
+        close(file)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "close", closed)
+    with pytest.raises(FileError, match="cannot be written"):
+        write(path, force=True)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_a_name_that_another_run_took_meanwhile_is_not_stale(tmp_path, monkeypatch):
+    abandoned = AtomicFile(tmp_path / "out.bin")
+    abandoned.file.close()
+
+    def flock(_file, _kind):
+        os.rename(abandoned.temporary, tmp_path / "removed by another")
+        abandoned.temporary.write_bytes(b"of a third")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    remove_stale(tmp_path / "out.bin")
+    assert abandoned.temporary.read_bytes() == b"of a third"
+
+
+def test_a_file_that_was_taken_for_stale_before_its_lock_is_begun_anew(tmp_path, monkeypatch):
+    removed = []
+
+    def flock(_file, _kind):
+        if not removed:
+            (name,) = names(tmp_path)
+            removed.append(name)
+            (tmp_path / name).unlink()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    write(tmp_path / "out.bin")
+    assert names(tmp_path) == ["out.bin"]
+    assert removed
+
+
+def test_the_second_file_of_a_pair_is_named_first_and_goes_where_the_first_cannot_be(
+    tmp_path, monkeypatch
+):
+    link, linked = os.link, []
+
+    def refuse(source, destination):
+        linked.append(destination.name)
+        if destination.name == "a.hdr":
+            raise FileExistsError(destination)
+        link(source, destination)
+
+    monkeypatch.setattr(os, "link", refuse)
+    pair = [str(tmp_path / "a.hdr"), str(tmp_path / "a.img")]
+    with pytest.raises(RequestError, match="exists"), open_outputs(pair, force=False):
+        pass
+    assert linked == ["a.img", "a.hdr"]
+    assert names(tmp_path) == []

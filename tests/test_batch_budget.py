@@ -86,3 +86,10 @@ def test_the_rounds_have_ever_fewer_workers_with_the_same_in_all():
 def test_without_a_limit_the_last_round_is_that_of_the_machine():
     assert Budget(1, 8, 800).rounds(8, is_limited=True) == [Budget(1, 8, 800)]
     assert Budget(1, 8, 800).rounds(8, is_limited=False)[1:] == [Budget(1, 8, None)]
+
+
+def test_a_limit_is_for_all_processes(machine, monkeypatch):
+    machine(2, 65536)
+    monkeypatch.setattr(budget, "resident_bytes", lambda: 100 * MIB)
+    monkeypatch.setattr(budget, "HELPER_BYTES", 20 * MIB)
+    assert plan_budget(TASKS, 2, None, 1000 * MIB).memory == 440 * MIB

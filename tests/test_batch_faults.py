@@ -100,6 +100,14 @@ def test_inputs_that_cannot_be_read(batch, folder):
     (folder / "in" / "sub").chmod(0o755)
 
 
+def test_a_folder_alone_that_cannot_be_listed_fails_the_batch(batch, folder):
+    (folder / "in" / "sub").chmod(0)
+    code, (line,), _ = batch(preexec_fn=powerless)
+    (folder / "in" / "sub").chmod(0o755)
+    assert (code, "sub/: cannot be listed" in line) == (FAILED, True)
+    assert sorted(outputs(folder)) == ["a.npy", "b.npy"]
+
+
 @not_for_windows
 def test_links_to_nothing_out_of_the_source_and_in_circles(batch, folder):
     (folder / "elsewhere").mkdir()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from upsample_cli.batch.journal import BEGUN, Entry, Journal, read_journal
+from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.stamp import Stamp
-from upsample_cli.errors import FileError
+from upsample_cli.errors import FileError, RequestError
 
 
 def entries_of(folder):
@@ -101,3 +102,43 @@ def test_a_journal_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "journal.jsonl").mkdir()
     with pytest.raises(FileError, match=r"journal\.jsonl: cannot be read"):
         read_journal(tmp_path)
+
+
+def test_a_batch_whose_journal_is_full_holds_its_lock_until_its_workers_have_ended(
+    tmp_path, monkeypatch
+):
+    own = Journal(str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", lambda _, lines: len(lines) - 1)
+        with pytest.raises(FileError, match="cannot keep the journal of the batch"):
+            own.add([Entry("a", "a", BEGUN, "key")])
+    with pytest.raises(RequestError, match="another batch is at work in it"):
+        Journal(str(tmp_path))
+    own.close()
+    Journal(str(tmp_path)).close()
+
+
+@pytest.mark.parametrize("latest", [1, 2])
+def test_of_several_journals_the_latest_line_counts(tmp_path, latest):
+    for number in (3 - latest, latest):
+        own = Journal(str(tmp_path), Shard(number, 2))
+        own.add([Entry("a", "a", "done", f"key {number}")])
+        own.close()
+    assert entries_of(tmp_path)["a"].key == f"key {latest}"
+
+
+def test_a_journal_of_many_lines_is_written_anew_by_who_is_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("upsample_cli.batch.journal.SHRINK_FROM", 1)
+    folder = tmp_path / ".upsample-batch"
+    for number in (1, 2):
+        own = Journal(str(tmp_path), Shard(number, 2))
+        for _ in range(5):
+            own.add([Entry(f"{number}", "", "done", "key")])
+        own.close()
+    before = entries_of(tmp_path)
+    lines = {path.name: path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl")}
+    assert lines == {"journal-1-of-2.jsonl": 5, "journal-2-of-2.jsonl": 5}
+    Journal(str(tmp_path)).close()
+    assert entries_of(tmp_path) == before
+    assert [path.name for path in folder.glob("*.jsonl")] == ["journal.jsonl"]
+    assert (folder / "journal.jsonl").read_bytes().count(b"\n") == 2

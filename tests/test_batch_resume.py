@@ -5,12 +5,16 @@ import fcntl
 import json
 import os
 import shutil
+import signal
+import time
 
 import numpy as np
 import pytest
 from batches import lines_of, outputs, write
 
 import upsample_cli
+from upsample_cli.batch import run
+from upsample_cli.cli.signals import Stopped
 
 JOURNAL = "out/.upsample-batch/journal.jsonl"
 
@@ -293,3 +297,79 @@ def test_an_input_that_changes_meanwhile_fails(batch, source, monkeypatch, tmp_p
     assert (code, status) == (1, {"a.npy": "done", "sub/b.png": "failed"})
     assert "changed after it was listed" in errors
     assert list(outputs(tmp_path / "out")) == ["a.npy"]
+
+
+def begun_again(tmp_path, output):
+    """Let the journal end as if a batch had been killed while it was at an output."""
+    lines = (tmp_path / JOURNAL).read_text().splitlines()
+    begun = next(each for line in lines if (each := json.loads(line))["output"] == output)
+    assert begun["status"] == "begun"
+    with open(tmp_path / JOURNAL, "a") as journal:
+        journal.write(json.dumps(begun | {"at": time.time()}) + "\n")
+
+
+def test_a_users_file_stays_where_a_killed_batch_had_begun(batch, source, tmp_path):
+    batch("--scale", 2)
+    begun_again(tmp_path, "a.npy")
+    (tmp_path / "out" / "a.npy").write_bytes(b"mine")
+    for again in ([], [], ["--retry-failed"]):
+        code, status, errors = batch("--scale", 2, *again)
+        assert (code, status["a.npy"]) == (1, "failed")
+        assert "use --force to replace it\n" in errors
+        assert (tmp_path / "out" / "a.npy").read_bytes() == b"mine"
+    assert sorted(os.listdir(tmp_path / "out" / ".upsample-batch")) == ["journal.jsonl", "lock"]
+    assert batch("--scale", 2, "--force")[1] == both("done")
+
+
+def test_what_a_killed_batch_had_finished_is_known_again(batch, source, tmp_path):
+    batch("--scale", 2)
+    before = outputs(tmp_path / "out"), stamps(tmp_path / "out" / "sub")
+    begun_again(tmp_path, "sub/b.png")
+    assert batch("--scale", 2)[:2] == (0, {"a.npy": "skipped", "sub/b.png": "done"})
+    assert (outputs(tmp_path / "out"), stamps(tmp_path / "out" / "sub")) == before
+    assert batch("--scale", 2)[1] == both("skipped")
+
+
+@pytest.fixture
+def batch_stopped_at(batch, monkeypatch):
+    """``batch_stopped_at("a.npy", …)`` stops a batch when it is to hear what became of a file."""
+    end = run._Run._end
+
+    def stopped(name, *arguments):
+        def stop(self, outcome):
+            if outcome.task.source == name:
+                raise Stopped(signal.SIGINT)
+            end(self, outcome)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(run._Run, "_end", stop)
+            return batch(*arguments)[0]
+
+    return stopped
+
+
+@pytest.mark.parametrize("options", [["--scale", 2], ["--scale", 3]])
+def test_a_batch_that_is_stopped_knows_what_it_had_finished(
+    batch, batch_stopped_at, source, tmp_path, options
+):
+    assert batch_stopped_at("a.npy", "--scale", 2) == 130
+    assert list(outputs(tmp_path / "out")) == ["a.npy"]
+    assert batch(*options)[1] == both("done")
+
+
+def test_a_batch_that_is_stopped_owns_no_file_that_may_be_a_users(
+    batch, batch_stopped_at, source, tmp_path
+):
+    batch("--scale", 2)
+    begun_again(tmp_path, "a.npy")
+    (tmp_path / "out" / "a.npy").write_bytes(b"mine")
+    assert batch_stopped_at("a.npy", "--scale", 2) == 130
+    assert batch("--scale", 2)[1]["a.npy"] == "failed"
+    assert (tmp_path / "out" / "a.npy").read_bytes() == b"mine"
+
+
+def test_an_output_of_another_input_is_made_anew(batch, tmp_path):
+    first = write(tmp_path / "src" / "a.npy")
+    shutil.copy2(first, tmp_path / "src" / "a.NPY")
+    assert batch("--scale", 2, "--exclude", "a.NPY")[1] == {"a.npy": "done"}
+    assert batch("--scale", 2, "--exclude", "a.npy", "--to", "npy")[1] == {"a.NPY": "done"}

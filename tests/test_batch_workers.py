@@ -1,16 +1,21 @@
 """Worker processes: what they share, what becomes of a file whose worker dies, and of the rest."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
 from batches import Scripted, Watcher, lines_of, scripted
+from processes import TIMEOUT, environment
 
 import upsample_cli
-from upsample_cli.batch import budget
+from upsample_cli.batch import budget, workers
 from upsample_cli.batch.finding import Selection, find
 from upsample_cli.batch.run import BatchRequest, run_batch
 from upsample_cli.batch.task import Outcome, Setting, Task
@@ -131,6 +136,65 @@ def test_whoever_stops_listening_ends_all(files, start):
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_a_worker_that_hears_no_signal_is_ended_too(files, start):
+    files("hangs")
+    with start(1) as (workers, events, _, _):
+        while not isinstance(next(events), Advance):
+            pass
+        process = psutil.Process(workers.workers[0].process.pid)
+        process.suspend()
+    assert not process.is_running()
+
+
+class Stop(Exception):  # noqa: N818
+    """A signal to stop arrived."""
+
+
+@pytest.fixture
+def stop_raises():
+    """Let a signal to stop raise ``Stop``, as in the command."""
+
+    def stop(_number, _frame):
+        raise Stop
+
+    before = signal.signal(signal.SIGTERM, stop)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_amid_the_start_of_a_worker_waits(files, start, stop_raises, monkeypatch):
+    files("a")
+    whole = []
+
+    class Interrupted(workers._Worker):
+        def __init__(self, setting):
+            signal.raise_signal(signal.SIGTERM)
+            super().__init__(setting)
+            whole.append(self.process)
+
+    monkeypatch.setattr(workers, "_Worker", Interrupted)
+    with pytest.raises(Stop), start(1) as (_, events, _, _):
+        list(events)
+    assert [process.is_alive() for process in whole] == [False]
+
+
+def test_a_signal_amid_the_end_of_all_workers_waits(files, start, stop_raises, monkeypatch):
+    files("hangs-1", "hangs-2")
+    kill = workers._Worker.kill
+
+    def interrupted(worker):
+        signal.raise_signal(signal.SIGTERM)
+        kill(worker)
+
+    with pytest.raises(Stop), start(2) as (pool, events, _, _):
+        while not isinstance(next(events), Advance):
+            pass
+        pids = [worker.process.pid for worker in pool.workers]
+        monkeypatch.setattr(workers._Worker, "kill", interrupted)
+    assert not pool.workers
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
 class Unfit(Scripted):
     """Ends the process that it is sent to."""
 
@@ -196,3 +260,75 @@ def test_the_first_failure_can_be_the_last(files, tmp_path):
     totals, watcher = run(tmp_path, jobs=1, fail_fast=True)
     assert statuses(watcher.ended) == {"a": "done", "wrong": "failed"}
     assert totals.left == 40
+
+
+def test_a_worker_that_dies_makes_no_file_its_own_that_may_be_a_users(files, tmp_path):
+    files("killed")
+    output = tmp_path / "out" / "killed.npy"
+    run(tmp_path, jobs=1)
+    journal = tmp_path / "out" / ".upsample-batch" / "journal.jsonl"
+    journal.write_text(journal.read_text().splitlines()[0] + "\n")  # begun, and no more
+    output.write_text("mine")
+    for why in ("was killed", "exists, and no batch made it"):
+        _, watcher = run(tmp_path, jobs=1)
+        assert why in watcher.ended["killed.npy"].error
+    assert output.read_text() == "mine"
+
+
+@pytest.mark.parametrize("possible", [0, 1])
+def test_processes_that_the_system_does_not_start(files, start, monkeypatch, possible):
+    files(*"abc", size=MIB + 1)
+    started = []
+
+    class Limited(workers._Worker):
+        def __init__(self, setting):
+            if len(started) == possible:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            started.append(self)
+            super().__init__(setting)
+
+    monkeypatch.setattr(workers, "_Worker", Limited)
+    with start(3) as (_, events, _, _):
+        if possible:
+            assert statuses(outcomes(events)) == dict.fromkeys("abc", "done")
+        else:
+            with pytest.raises(FileError, match=r"could not be started \(Resource temporarily"):
+                list(events)
+
+
+def test_what_a_worker_made_before_it_died_is_the_batch_s_own(files, tmp_path):
+    files("dies after")
+    for _ in range(2):
+        _, watcher = run(tmp_path, jobs=1)
+        assert "was killed" in watcher.ended["dies after.npy"].error
+
+
+PARENT = """
+from batches import Watcher, scripted
+from upsample_cli import __version__
+from upsample_cli.batch.run import BatchRequest, run_batch
+
+class Teller(Watcher):
+    def advance(self, task, share):
+        print("at work", flush=True)
+
+run_batch(BatchRequest("src", "out", scripted(), __version__, jobs=1), Teller())
+"""
+
+
+def test_no_worker_outlives_its_parent(files, tmp_path):
+    files("hangs")
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        env=environment(PYTHONPATH=path),
+        cwd=tmp_path,
+    ) as parent:
+        assert parent.stdout.readline() == b"at work\n"
+        children = psutil.Process(parent.pid).children()
+        parent.kill()
+    _, alive = psutil.wait_procs(children, TIMEOUT)
+    for child in alive:
+        child.kill()
+    assert not alive

@@ -185,15 +185,15 @@ def test_a_killed_workers_file_is_done_by_another(
 
 DIES_WHEN_DONE = """
 def dask_setup(worker):
-    from upsample_cli.batch import remote
-    run_task = remote.run_task
+    from upsample_cli.batch import again
+    run_task = again.run_task
     def run(setting, task, advance):
         outcome = run_task(setting, task, advance)
         if "v05" in task.source and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), 9)
         return outcome
-    remote.run_task = run
+    again.run_task = run
 """
 
 DIES_IN_A_PAIR = """
@@ -235,14 +235,14 @@ def test_a_pair_is_completed_whose_worker_died_between_its_files(own_cluster, ba
 
 POISON = """
 def dask_setup(worker):
-    from upsample_cli.batch import remote
-    run_task = remote.run_task
+    from upsample_cli.batch import again
+    run_task = again.run_task
     def run(setting, task, advance):
         if "v00" in task.source:
             time.sleep(1)
             os.kill(os.getpid(), 9)
         return run_task(setting, task, advance)
-    remote.run_task = run
+    again.run_task = run
 """
 
 

@@ -42,15 +42,17 @@ def setting(tmp_path):
     (tmp_path / "out").mkdir()
     operation = Operation("resample", Request(target=as_target(scale=FACTOR), image=ImageOptions()))
     folders = str(tmp_path / "in"), str(tmp_path / "out")
-    return Setting(*folders, operation, 1, None, __version__)
+    aside = tmp_path / "out" / ".upsample-batch" / "own"
+    return Setting(*folders, operation, 1, None, __version__, str(aside))
 
 
 @pytest.fixture
 def token(tmp_path, setting):
-    folder = tmp_path / "out" / ".upsample-batch" / "cluster"
-    folder.mkdir(parents=True)
-    (folder / "token").write_text("word")
-    return Token(str(folder / "token"), "word")
+    os.makedirs(setting.aside)
+    path = os.path.join(setting.aside, "token")
+    with open(path, "w") as file:
+        file.write("word")
+    return Token(path, "word")
 
 
 def task_of(setting, name, sample="brain.nii.gz"):
@@ -117,7 +119,7 @@ def test_an_output_of_the_same_bytes_is_done(setting, token, said, name):
     assert (first.status, again.status) == (DONE, DONE)
     assert again.made == first.made, "it was written again"
     assert (again.before, again.after) == (first.before, first.after)
-    assert os.listdir(token.folder) == ["token"]
+    assert os.listdir(setting.aside) == ["token"]
 
 
 def test_a_strangers_output_stays_and_fails(setting, token, said):
@@ -129,7 +131,7 @@ def test_a_strangers_output_stays_and_fails(setting, token, said):
     assert outcome.status == FAILED
     assert outcome.error == f"{path}: exists; use --force to replace it"
     assert stamps_of(path) == before
-    assert os.listdir(token.folder) == ["token"]
+    assert os.listdir(setting.aside) == ["token"]
 
 
 def test_an_output_that_may_be_replaced_is(setting, token, said):
@@ -197,9 +199,12 @@ def test_a_file_is_given_up_when_the_batch_has_ended(setting, token, said, monke
     assert os.listdir(setting.target) == [".upsample-batch"]
 
 
-def test_a_last_look_comes_before_the_output_gets_its_name(setting, token, said, monkeypatch):
-    looks = iter([True, False])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.png"])
+def test_a_last_look_comes_before_the_output_gets_its_name(setting, token, said, monkeypatch, name):
+    """Also after an image is encoded, which takes longer than its pixels."""
+    looks = iter([True, True, False])
     monkeypatch.setattr(Token, "is_seen", lambda _: next(looks))
-    outcome = run_on_worker(setting, task_of(setting, "a.nii.gz"), token, 0)
+    sample = "photo.png" if name.endswith("png") else "brain.nii.gz"
+    outcome = run_on_worker(setting, task_of(setting, name, sample), token, 0)
     assert "given up" in outcome.error
     assert os.listdir(setting.target) == [".upsample-batch"]

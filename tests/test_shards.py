@@ -196,6 +196,19 @@ def test_a_part_without_files_is_done(cli, tmp_path, images):
     assert outputs_in(tmp_path / "out") == {}
 
 
+def test_a_part_removes_nothing_that_another_may_be_writing(cli, tmp_path, images):
+    """A network's disk may not show that it is locked."""
+    (tmp_path / "out").mkdir()
+    other = tmp_path / "out" / ".upsample-0123456789abcdef-0.upsample-tmp"
+    other.touch()
+    (images / "broken.png").unlink()
+    command = ("batch", images, "out", "--scale", 2, "--jobs", 1)
+    assert cli(*command, "--shard", "1/2").returncode == 0
+    assert other.exists()
+    assert cli(*command).returncode == 0
+    assert not other.exists()
+
+
 def test_all_are_refused_while_a_part_is_at_work(cli, tmp_path, images):
     (tmp_path / "out").mkdir()
     at_work = Journal(str(tmp_path / "out"), Shard(1, 2))

@@ -134,8 +134,8 @@ class Journal:
     ----------
     entries
         By output.
-    cluster_folder
-        For what the workers of a cluster have to see; this batch's own, while it runs.
+    own_folder
+        For what workers share or make aside; this batch's own, while it runs.
 
     Raises
     ------
@@ -150,24 +150,25 @@ class Journal:
         self.target = target
         suffix = f"-{shard.number}-of-{shard.count}" if shard else ""
         self.path = self.folder / f"journal{suffix}.jsonl"
-        self.cluster_folder = self.folder / f"cluster{suffix}"
+        self.own_folder = self.folder / f"own{suffix}"
         self._lock = self.folder / f"lock{suffix}"
-        self._held = contextlib.ExitStack()
         self.entries: dict[str, Entry] = {}
-        with self._named_errors():
+        with contextlib.ExitStack() as held, self._named_errors():
             self.folder.mkdir(exist_ok=True)
-            self._held.enter_context(self._locked(shard))
-            self._file = self._open()
+            held.enter_context(self._locked(shard))
+            self._file = self._open(held)
+            self._held = held.pop_all()
 
-    def _open(self) -> int:
+    def _open(self, held: contextlib.ExitStack) -> int:
         self.entries, lines = read_journal(self.folder)
         if lines > 2 * len(self.entries) + SHRINK_FROM and self._lock.name == "lock":
             self._shrink()
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        self._held.callback(os.close, file)
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            os.write(file, b"\n")
+        held.callback(os.close, file)
+        if os.lseek(file, 0, os.SEEK_END):
+            os.lseek(file, -1, os.SEEK_END)
+            if os.read(file, 1) != b"\n":
+                os.write(file, b"\n")
         return file
 
     def _shrink(self) -> None:
@@ -213,7 +214,6 @@ class Journal:
         try:
             yield
         except OSError as error:
-            self._held.close()
             problem = f"cannot keep the journal of the batch ({error.strerror or error})"
             raise FileError(self.folder, problem, "make room, or make it writable") from error
 

@@ -55,6 +55,8 @@ class Work:
         Done already.
     refused
         Tasks that cannot be done, each with why.
+    unclear
+        Outputs that are there, and may be of a batch that was killed before it could say so.
     unpaired
         Label maps of which no image is known.
     unmatched
@@ -66,6 +68,7 @@ class Work:
     tasks: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
     refused: list[tuple[Task, str]] = field(default_factory=list)
+    unclear: set[str] = field(default_factory=set)
     unpaired: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
@@ -144,18 +147,22 @@ def _decide(
     each: Wanted, names: list[str], target: str, entry: Entry | None, rules: Rules, work: Work
 ) -> None:
     there = {name: stamp_of(os.path.join(target, name)) for name in names}
+    ours = {} if entry is None else dict(entry.made)
+    is_ours = all(stamp in (None, ours.get(name)) for name, stamp in there.items())
     is_there = any(there.values())
-    may_replace = is_there or rules.force
+    may_replace = rules.force or (is_there and is_ours)
     task = Task(each.found.name, each.output, each.found.stamps, each.labels, may_replace)
-    ours = None if entry is None else dict(entry.made)
-    if rules.force or not is_there or (entry and entry.status == BEGUN):
+    if rules.force or not is_there:
         work.tasks.append(task)
+    elif entry and entry.status == BEGUN:
+        work.tasks.append(task)
+        work.unclear |= set() if is_ours else {task.output}
     elif not ours:
         why = "exists, and no batch made it; use --force to replace it"
         work.refused.append((task, f"{each.output}: {why}"))
     elif _is_same(entry, each, work) and _sizes(there) == _sizes(ours):
         work.skipped.append(task)
-    elif all(stamp in (None, ours.get(name)) for name, stamp in there.items()):
+    elif is_ours:
         work.tasks.append(task)
     else:
         why = "is not as the last batch left it; use --force to replace it"

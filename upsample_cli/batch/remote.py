@@ -2,25 +2,18 @@
 
 A scheduler gives a file to another worker when one is lost. The lost one may have been about to
 start, may have given the output its name and not yet have said so, or may even be at work still,
-cut off. So a worker must know its own earlier work from a stranger's file, which it never replaces.
-No mark can tell that for certain: clocks differ, numbers of inodes are used again, and a mark may
-be lost with its worker. But an output's bytes depend on nothing but input, request and version. So
-where there is a file that was not there when the batch began, the output is made once more, aside;
-if it is the same, byte for byte, it counts as done, and if not, it is a stranger's. Nothing is
-replaced either way.
+cut off.
 """
 
-import filecmp
 import os
-import secrets
-import shutil
 import time
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 
+from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.stamp import Stamp, stamps_of
-from upsample_cli.batch.task import FAILED, Advance, Outcome, Setting, Task, made_by, run_task
+from upsample_cli.batch.task import Advance, Outcome, Setting, Task
 from upsample_cli.errors import FileError
 from upsample_cli.threads import available_threads
 
@@ -55,11 +48,6 @@ class Token:
 
     path: str
     text: str
-
-    @property
-    def folder(self) -> str:
-        """Where a worker may put what no one else needs; it goes with the token."""
-        return os.path.dirname(self.path)
 
     def is_seen(self) -> bool:
         """Whether the file is there."""
@@ -119,11 +107,7 @@ def run_on_worker(setting: Setting, task: Task, token: Token, number: int) -> Ou
         return Unfit(worker.address, why)
     threads = setting.threads or max(1, available_threads() // worker.state.nthreads)
     setting = replace(setting, threads=threads)
-    advance = _Steps(task, token, say)
-    outcome = run_task(setting, task, advance)
-    if outcome.status == FAILED and not task.replaces and made_by(setting, task):
-        return compare_with_what_is_there(setting, outcome, token, advance)
-    return outcome
+    return run_or_compare(setting, task, _Steps(task, token, say))
 
 
 def _why_unfit(setting: Setting, task: Task, token: Token) -> str:
@@ -149,41 +133,3 @@ class _Steps:
         if not self.token.is_seen():
             raise FileError(self.task.source, "was given up, as the batch has ended")
         self.say(share)
-
-
-def compare_with_what_is_there(
-    setting: Setting, refusal: Outcome, token: Token, advance: Advance
-) -> Outcome:
-    """Take an output that is there for done, if it is what would be made; else return the refusal.
-
-    Parameters
-    ----------
-    setting
-        What all tasks share.
-    refusal
-        The outcome of a task that failed, where some of its files are there.
-    token
-        What says where to make them once more.
-    advance
-        Told how far that is.
-    """
-    task = refusal.task
-    aside = os.path.join(token.folder, secrets.token_hex(8))
-    try:
-        os.mkdir(aside)
-        again = run_task(replace(setting, target=aside), task, advance)
-        there = made_by(setting, task)
-        names = [name for name, _ in again.made]
-        if not names or not all(
-            filecmp.cmp(os.path.join(aside, name), os.path.join(setting.target, name), False)
-            for name, _ in there
-        ):
-            return refusal
-        if len(there) == len(names):
-            return replace(again, made=there)
-    except OSError:
-        return refusal
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    # A worker was lost between two files of one output. Those that are there get the same bytes.
-    return replace(run_task(setting, replace(task, replaces=True), advance), task=task)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from upsample_cli.batch.pairing import refuse_unequal_pairs
 from upsample_cli.batch.planning import Rules, Wanted, Work, plan_work
 from upsample_cli.batch.record import Log, Totals, check_log, refused, skipped
 from upsample_cli.batch.sharding import Shard
-from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task
+from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task, made_by
 from upsample_cli.batch.workers import Advance, Event, Note, Workers
 from upsample_cli.errors import FileError, MemoryLimitError, RequestError
 from upsample_cli.files.atomic import remove_all_stale
@@ -188,13 +189,24 @@ class _Run:
         self.log = log
         self.screen = screen
         self.totals = Totals()
+        self.begun: dict[str, Task] = {}
 
     def run(self, listing: Listing) -> Totals:
         """Do all, and return how many files ended how."""
         self._say_what_is_left_out(listing)
         self._remove_stale()
         self.screen.begin(self.work.tasks)
-        with contextlib.suppress(_FailedFast), contextlib.closing(self._events()) as events:
+        try:
+            with contextlib.suppress(_FailedFast):
+                self._do_all()
+        finally:
+            self._own_what_is_there()
+        everything = len(self.work.tasks) + len(self.work.skipped) + len(self.work.refused)
+        self.totals.left = everything - self.totals.ended
+        return self.totals
+
+    def _do_all(self) -> None:
+        with contextlib.closing(self._events()) as events:
             for task in self.work.skipped:
                 self._end(skipped(task))
             for task, why in self.work.refused:
@@ -206,9 +218,15 @@ class _Run:
                     self.screen.note(event.text)
                 else:
                     self._end(event)
-        everything = len(self.work.tasks) + len(self.work.skipped) + len(self.work.refused)
-        self.totals.left = everything - self.totals.ended
-        return self.totals
+
+    def _own_what_is_there(self) -> None:
+        """Note down the outputs of a batch that was stopped before it heard that they are done."""
+        shutil.rmtree(self.journal.own_folder, ignore_errors=True)
+        setting = self._setting(0, None)
+        begun = [(self._entry(task, BEGUN), made_by(setting, task)) for task in self.begun.values()]
+        owned = [replace(entry, made=made) for entry, made in begun if made]
+        with contextlib.suppress(FileError):  # the disk is full, which was said
+            self.journal.add(owned)
 
     def _say_what_is_left_out(self, listing: Listing) -> None:
         for problem in listing.problems:
@@ -233,9 +251,12 @@ class _Run:
         if not tasks:
             return
         if request.scheduler:
-            setting, folder = self._setting(request.threads or 0, None), self.journal.cluster_folder
+            setting, folder = self._setting(request.threads or 0, None), self.journal.own_folder
             yield from Cluster(setting, request.scheduler, folder, self._begin).run(tasks)
             return
+        if self.work.unclear:
+            with contextlib.suppress(OSError):  # then a stranger's they are
+                self.journal.own_folder.mkdir(exist_ok=True)
         budget = plan_budget(tasks, request.jobs, request.threads, request.max_memory)
         cores = request.threads or available_threads()
         rounds = budget.rounds(cores, is_limited=request.max_memory is not None)
@@ -273,9 +294,11 @@ class _Run:
     def _setting(self, threads: int, memory: int | None) -> Setting:
         request = self.request
         folders = os.path.abspath(request.source), os.path.abspath(request.target)
-        return Setting(*folders, request.operation, threads, memory, request.version)
+        aside = os.path.abspath(self.journal.own_folder)
+        return Setting(*folders, request.operation, threads, memory, request.version, aside)
 
     def _begin(self, tasks: list[Task]) -> None:
+        self.begun.update((task.output, task) for task in tasks if not self._is_unclear(task))
         self.journal.add([self._entry(task, BEGUN) for task in tasks])
 
     def _end(self, outcome: Outcome) -> None:
@@ -283,11 +306,18 @@ class _Run:
         if outcome.status in (DONE, FAILED):
             entry = self._entry(outcome.task, outcome.status)
             made = outcome.made or entry.made
+            if outcome.status == FAILED and self._is_unclear(outcome.task):
+                made = entry.made
             self.journal.add([replace(entry, made=made, error=outcome.error)])
+            self.begun.pop(outcome.task.output, None)
         self.log.add(outcome)
         self.screen.end(outcome)
         if outcome.status == FAILED and self.request.fail_fast:
             raise _FailedFast
+
+    def _is_unclear(self, task: Task) -> bool:
+        """Whether an output may be a stranger's, as long as the task is not done."""
+        return task.output in self.work.unclear
 
     def _entry(self, task: Task, status: str) -> Entry:
         known = self.journal.entries.get(task.output)

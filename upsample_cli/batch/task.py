@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import Stamp, files_of, stamp_of, stamps_of
@@ -95,6 +96,8 @@ class Setting:
         What a worker may use, the memory in bytes.
     version
         That of this package, which a worker elsewhere must have too.
+    aside
+        A folder within the target, this batch's own while it runs; it may not be there.
     """
 
     source: str
@@ -103,6 +106,7 @@ class Setting:
     threads: int
     memory: int | None
     version: str
+    aside: str = ""
 
     def operation_for(self, task: Task) -> Operation:
         """Return what is done to the file of a task."""
@@ -111,7 +115,7 @@ class Setting:
 
 
 Advance = Callable[[float], object]
-"""Takes the share of a file that is done."""
+"""Takes the share of a file that is done, 1 for the last time before the output gets its name."""
 
 
 def run_task(setting: Setting, task: Task, advance: Advance) -> Outcome:
@@ -163,7 +167,9 @@ def made_by(setting: Setting, task: Task) -> tuple[tuple[str, Stamp], ...]:
     """Return the files of a task that are there, by name in the target folder, with stamps."""
     stamps = {name: stamp_of(name) for name in outputs_of(setting, task)}
     return tuple(
-        (os.path.relpath(name, setting.target), stamp) for name, stamp in stamps.items() if stamp
+        (Path(os.path.relpath(name, setting.target)).as_posix(), stamp)
+        for name, stamp in stamps.items()
+        if stamp
     )
 
 
@@ -190,5 +196,6 @@ def _progress(source: str, task: Task, advance: Advance) -> Progress:
         if stamps_of(source) != task.stamps:
             problem = "changed after it was listed, so that its output may be half old, half new"
             raise FileError(source, problem, "run again when nobody writes it")
+        advance(1.0)  # an image is encoded after its last pixels were said to be done
 
     return follow

@@ -19,8 +19,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn
 
+from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.signals import held_back
-from upsample_cli.batch.task import FAILED, Outcome, Setting, Task, made_by, outputs_of, run_task
+from upsample_cli.batch.task import FAILED, Outcome, Setting, Task, made_by, outputs_of
 from upsample_cli.errors import FileError
 from upsample_cli.files.atomic import remove_stale
 
@@ -86,9 +87,11 @@ class _Worker:
         self.process.join(SECONDS_TO_STOP)
         self.kill()
         code = self.process.exitcode or 0
-        if code == -signal.SIGKILL:
-            return "was killed, perhaps for lack of memory"
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        if code >= 0:
+            return f"ended with code {code}"
+        name = signal.Signals(-code).name
+        is_kill = name == "SIGKILL"  # which Windows does not have
+        return "was killed, perhaps for lack of memory" if is_kill else f"ended by {name}"
 
     def kill(self) -> None:
         """End the process whatever it does."""
@@ -139,11 +142,19 @@ class Workers:
 
     def _staff(self, waiting: int) -> None:
         while len(self.workers) < self.jobs and waiting > 0:
-            _start_tracker()
-            # Else a signal could come between a process and what it has to be told.
-            with held_back():
-                self.workers.append(_Worker(self.setting))
+            try:
+                _start_tracker()
+                # Else a signal could come between a process and what it has to be told.
+                with held_back():
+                    self.workers.append(_Worker(self.setting))
+            except OSError as error:
+                self._do_without_one(f"could not be started ({error.strerror})")
             waiting -= 1
+
+    def _do_without_one(self, problem: str) -> None:
+        self.jobs -= 1
+        if not self.jobs:
+            raise FileError("worker process", problem, "try --jobs 1, or more memory")
 
     def _hand_out(self, to_do: deque[Task]) -> None:
         given: list[tuple[_Worker, Task]] = []
@@ -180,10 +191,7 @@ class Workers:
     def _after(self, worker: _Worker, to_do: deque[Task]) -> Iterator[Event]:
         why = worker.end()
         if not worker.is_ready:
-            self.jobs -= 1
-            if not self.jobs:
-                problem = f"could not be started: it {why}"
-                raise FileError("worker process", problem, "try --jobs 1, or more memory")
+            self._do_without_one(f"could not be started: it {why}")
         elif worker.tasks:
             lost = worker.tasks.popleft()
             self._tidy(lost)
@@ -276,7 +284,7 @@ def _answer(line: _Line, setting: Setting) -> None:
     line.send(READY)
     while True:
         task = line.pipe.recv()
-        line.send(run_task(setting, task, _Steps(line)))
+        line.send(run_or_compare(setting, task, _Steps(line)))
 
 
 class _Steps:

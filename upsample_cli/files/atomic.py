@@ -52,6 +52,8 @@ class AtomicFile:
         try:
             self._keep_permissions()
             self.file.flush()
+            # A network's disk says that it is full when a file is closed, and not before.
+            os.close(os.dup(self.file.fileno()))
             if fcntl is None:
                 self.file.close()
             # The lock is held until the file has its name, or another run would call it stale.
