@@ -31,7 +31,7 @@ def machine(monkeypatch):
         (8, 65536, 100, None, None, None, (8, 1, 8192)),
         (8, 65536, 3, None, None, None, (3, 2, 21845)),
         (8, 65536, 1, None, None, None, (1, 8, 65536)),
-        (8, 1024, 100, None, None, None, (4, 2, 256)),
+        (8, 1024, 100, None, None, None, (6, 1, 170)),
         (8, 300, 100, None, None, None, (1, 8, 300)),
         (8, 65536, 100, None, 4, None, (2, 4, 32768)),
         (8, 65536, 100, None, 16, None, (1, 16, 65536)),
@@ -39,8 +39,8 @@ def machine(monkeypatch):
         (8, 65536, 100, 3, 7, None, (3, 7, 21845)),
         (2, 65536, 100, 6, None, None, (6, 1, 10922)),
         (8, 1024, 100, 8, None, None, (8, 1, 128)),
-        (8, 65536, 100, None, None, 1024, (4, 2, 256)),
-        (8, 512, 100, None, None, 65536, (2, 4, 256)),
+        (8, 65536, 100, None, None, 1024, (6, 1, 170)),
+        (8, 512, 100, None, None, 65536, (3, 2, 170)),
     ],
 )
 def test_cores_and_memory_are_shared(machine, cores, memory, files, jobs, threads, limit, expected):

@@ -10,7 +10,7 @@ from upsample_cli.resources import available_memory, resident_bytes
 from upsample_cli.text import counted, readable_bytes
 from upsample_cli.threads import available_threads
 
-USUAL_WORKER = 256 * 2**20
+USUAL_WORKER = 160 * 2**20
 """What a worker likes to have: the program, and windows or small images at their full size."""
 
 LEAST_WORKER = 128 * 2**20
