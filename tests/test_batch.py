@@ -255,3 +255,9 @@ def test_the_input_is_never_changed(batch, tmp_path):
     batch("--scale", 2, "--force")
     assert outputs(tmp_path / "src") == before
     assert not list(Path(tmp_path / "src").glob(".*"))
+
+
+def test_a_glob_that_the_shell_took_is_told_from_a_name_too_many(here):
+    code, _, error = here("batch", "src", "out", "--scale", 2, "--pattern", "a.nii", "b.nii")
+    assert code == 2
+    assert error.endswith("(b.nii); quote globs, and see --help\n")

@@ -219,7 +219,9 @@ def test_failed_files_alone_can_be_tried_again(batch, source, tmp_path):
     (source / "a.npy").write_bytes(good)
     write(source / "new.npy")
     assert batch("--scale", 2, "--retry-failed")[:2] == (0, {"a.npy": "done"})
-    assert batch("--scale", 2, "--retry-failed")[:2] == (0, {})
+    code, status, errors = batch("--scale", 2, "--retry-failed")
+    assert (code, status) == (0, {})
+    assert "hint: nothing failed the last time" in errors
     assert batch("--scale", 2)[1] == {**both("skipped"), "new.npy": "done"}
 
 

@@ -55,6 +55,8 @@ class Work:
         Done already.
     refused
         Tasks that cannot be done, each with why.
+    nothing_failed
+        Whether the failed ones were asked for, and there are none.
     unclear
         Outputs that are there, and may be of a batch that was killed before it could say so.
     unpaired
@@ -68,6 +70,7 @@ class Work:
     tasks: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
     refused: list[tuple[Task, str]] = field(default_factory=list)
+    nothing_failed: bool = False
     unclear: set[str] = field(default_factory=set)
     unpaired: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
@@ -83,7 +86,8 @@ class Work:
     @property
     def remarks(self) -> list[str]:
         """What a user may want to know of it."""
-        remarks = [f"--labels-pattern: {glob!r} matches no input" for glob in self.unmatched]
+        remarks = ["nothing failed the last time"] if self.nothing_failed else []
+        remarks += [f"--labels-pattern: {glob!r} matches no input" for glob in self.unmatched]
         if not self.unpaired:
             return remarks
         maps = counted(len(self.unpaired), "label map")
@@ -120,6 +124,7 @@ def plan_work(
     if rules.retry_failed:
         wanted = [each for each in wanted if _failed(entries.get(each.output))]
     work = Work(keys={each.output: keys[each.labels] for each in wanted})
+    work.nothing_failed = rules.retry_failed and not wanted
     if rules.checksum:
         work.checksums = _checksums(source, wanted)
     for each in wanted:

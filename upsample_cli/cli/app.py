@@ -91,7 +91,9 @@ def _usage_message(error: TyperException) -> str:
     parameter = getattr(error, "param", None)
     message = error.message or error.format_message()
     if parameter is None:
-        return f"{message.rstrip('.')}; see --help" if message else ""
+        # A shell makes several names of a glob that is not quoted.
+        quote = "quote globs, and " if message.startswith("Got unexpected extra") else ""
+        return f"{message.rstrip('.')}; {quote}see --help" if message else ""
     option = max(parameter.opts, key=len)
     name = option if option.startswith("-") else (parameter.metavar or option)
     if message.startswith("Missing "):
