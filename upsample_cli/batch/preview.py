@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upsample_cli.batch.finding import JOURNAL_FOLDER
-from upsample_cli.batch.journal import Entry, read_journal
+from upsample_cli.batch.journal import read_journal
 from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
-from upsample_cli.errors import FileError, UpsampleError
+from upsample_cli.errors import UpsampleError
 from upsample_cli.output import COMPRESSED_AT_MOST, UNCOMPRESSED
 from upsample_cli.text import about, printable, readable_bytes
 
@@ -70,7 +70,8 @@ def preview(request: BatchRequest, progress: Progress) -> Preview:
         If nothing can be done as it is asked.
     """
     found = survey(request)
-    work = decide(request, found, _entries(request.target))
+    entries, _ = read_journal(Path(request.target, JOURNAL_FOLDER))
+    work = decide(request, found, entries)
     result = Preview(skipped=len(work.skipped), free=_free(request.target))
     result.remarks += found.listing.remarks + work.remarks
     result.errors += [str(problem) for problem in found.listing.problems]
@@ -82,15 +83,6 @@ def preview(request: BatchRequest, progress: Progress) -> Preview:
             _add(result, setting, task)
             done(1)
     return result
-
-
-def _entries(target: str) -> dict[str, Entry]:
-    folder = Path(target) / JOURNAL_FOLDER
-    try:
-        return read_journal(folder)[0]
-    except OSError as error:
-        problem = f"cannot read the journal of the batch ({error.strerror})"
-        raise FileError(folder, problem, "make it readable") from error
 
 
 def _add(result: Preview, setting: Setting, task: Task) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 from upsample_cli.cli.parsing import parse_counts, parse_memory, parse_target
 from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.request import ConvolveRequest, PoolRequest, Request
+from upsample_cli.request import ConvolveRequest, PoolRequest, Request, UnpoolRequest
+from upsample_cli.sampling.target import Target
 from upsample_cli.threads import available_threads
 
 Given = dict[str, Any]
@@ -74,11 +75,31 @@ def conv_transpose_request(given: Given) -> ConvolveRequest:
     )
 
 
+def unpool_request(given: Given) -> UnpoolRequest:
+    """Return what ``unpool`` is asked for; errors as in ``resample_request``."""
+    return UnpoolRequest(
+        indices=given["indices"],
+        output_size=parse_counts("--output-size", given["output_size"]),
+        **_files(given),
+    )
+
+
+def restore_request(given: Given) -> Request:
+    """Return what ``restore`` is asked for; the record is its target."""
+    mode = given["mode"]
+    return Request(
+        target=Target("record", ()),
+        mode=mode.value if mode else "",
+        dtype=given["dtype"],
+        **_files(given),
+    )
+
+
 def _files(given: Given) -> Given:
     """Return how files are read and written."""
     return {
         "image": ImageOptions(
-            frame=given["frame"], max_pixels=given["max_pixels"], quality=given.get("quality")
+            **{name: given.get(name) for name in ("frame", "max_pixels", "quality")}
         ),
         "threads": given["threads"] or available_threads(),
         "max_memory": parse_memory(given.get("max_memory")),

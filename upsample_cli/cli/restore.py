@@ -56,25 +56,11 @@ def restore(
 
     Example: upsample-cli restore x2.nii.gz back.nii.gz
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_memory
-    from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.request import Request
+    from upsample_cli.cli.requests import restore_request
     from upsample_cli.restore import restore as restore_file
-    from upsample_cli.sampling.target import Target
-    from upsample_cli.threads import available_threads
 
-    request = Request(
-        target=Target("record", ()),
-        image=ImageOptions(),
-        mode=mode.value if mode else "",
-        dtype=dtype,
-        threads=threads or available_threads(),
-        max_memory=parse_memory(max_memory),
-        compress_level=compress_level,
-        format=format_name,
-        force=force,
-    )
+    request = restore_request(given)
     done = restore_file(request, processed, output, record, console.progress(quiet))
-    console.notes(done.warnings, done.hints, quiet=quiet)
-    console.summary(done.line, quiet=quiet)
+    console.finished(done, quiet=quiet)

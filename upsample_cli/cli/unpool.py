@@ -28,24 +28,13 @@ def unpool(
 
     (pooled.nii.gz is what the example of pool writes.)
     """
+    given = locals()
     console.set_up(quiet=quiet, debug=debug)
-    from upsample_cli.cli.parsing import parse_counts, parse_memory
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.cli.requests import unpool_request
     from upsample_cli.inverse.unpool import prepare_unpool
     from upsample_cli.inverse.unpool import unpool as unpool_file
-    from upsample_cli.request import UnpoolRequest
-    from upsample_cli.threads import available_threads
 
-    request = UnpoolRequest(
-        indices=indices,
-        output_size=parse_counts("--output-size", output_size),
-        image=ImageOptions(frame=frame, max_pixels=max_pixels),
-        threads=threads or available_threads(),
-        max_memory=parse_memory(max_memory),
-        compress_level=compress_level,
-        format=format_name,
-        force=force,
-    )
+    request = unpool_request(given)
     if explain:
         console.explanation(prepare_unpool(request, source), request.max_memory, quiet=quiet)
         return
