@@ -13,6 +13,7 @@ import pytest
 from batches import lines_of, outputs, write
 from processes import command_line, environment
 
+from upsample_cli import resources
 from upsample_cli.batch import preview
 
 COLUMNS = 100
@@ -211,6 +212,16 @@ def test_a_dry_run_names_the_file_that_would_fail_as_the_run_does(here, batch, s
     found = [line for line in errors.splitlines() if "error: " in line]
     assert sorted(foretold.splitlines()) == sorted(found)
     assert "error: sub/b.png: --spacing: only volumes have" in foretold
+
+
+def test_a_dry_run_names_what_the_memory_cannot_hold(here, source, monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: 50 * 2**20)
+    code, answer, errors = dry_run(
+        here, "--scale", 1500, "--pattern", "b.png", "--pattern", "a.npy"
+    )
+    assert code == 1
+    assert "sub/b.png" not in answer
+    assert re.search(r"sub/b\.png: needs .* of memory, but 50\.0 MiB are free", errors)
 
 
 def test_a_dry_run_tells_labels_from_images(here, tmp_path):

@@ -13,6 +13,7 @@ from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
 from upsample_cli.errors import UpsampleError
 from upsample_cli.output import COMPRESSED_AT_MOST, UNCOMPRESSED
+from upsample_cli.resources import check_memory
 from upsample_cli.text import about, printable, readable_bytes
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
@@ -90,6 +91,7 @@ def _add(result: Preview, setting: Setting, task: Task) -> None:
     try:
         with operation.prepared(os.path.join(setting.source, task.source)) as plan:
             output = operation.check_output(plan, os.path.join(setting.target, task.output))
+            check_memory(output.name, plan.working_bytes)
             size, beside = plan.output_bytes, operation.bytes_beside(plan)
             line = f"{task.source} {plan.before} → {task.output} {plan.after}, {plan.how}"
     except UpsampleError as error:
