@@ -23,7 +23,10 @@ ALLOWED = {
     "codecs": {"codecs", "kernels", "threads"},
     "files": {"codecs", "errors", "files", "sampling"},
     "output": {"errors", "files", "resources"},
-    "memory": {"errors", "files", "job", "kernels", "output", "passes", "resources", "threads"},
+    "memory": {
+        *{"advice", "errors", "files", "job", "kernels", "output", "passes", "request"},
+        *{"resources", "sampling", "threads"},
+    },
     "advice": {"files", "job", "sampling"},
     "mapped": {"errors", "files", "passes", "resources", "sampling"},
     "job": {

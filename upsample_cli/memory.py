@@ -9,6 +9,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from upsample_cli.advice import says_labels
 from upsample_cli.errors import MemoryLimitError
 from upsample_cli.files.image_formats import (
     BLENDED,
@@ -26,7 +27,9 @@ from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.scratch import forget
 from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_bytes
 from upsample_cli.passes.whole import strip_bytes
+from upsample_cli.request import LABEL
 from upsample_cli.resources import resident_bytes, return_freed_memory
+from upsample_cli.sampling.mapping import Orientation
 from upsample_cli.threads import end_threads
 
 if TYPE_CHECKING:
@@ -164,9 +167,19 @@ def _stream_bytes(job: "Job") -> int:
     else:
         chunk, slab = planes_per_chunk(resampler, channels, pieces.threads, pieces.division)
         work = stream_bytes(resampler, channels, pieces)
+    if _only_turns(job):
+        work -= loading_bytes()
     is_swapped = job.header is not None and not job.header.disk_dtype.isnative
     work += slab * plane_out if is_swapped else 0
     return work + reading_bytes(job.source, chunk * plane_in) + gzip_bytes(job.output, pieces)
+
+
+def _only_turns(job: "Job") -> bool:
+    """Whether voxels are only put in another order, for which no kernel is loaded."""
+    is_turned = isinstance(job.request.target, Orientation)
+    is_as_stored = job.resampler.dtype_in == job.resampler.dtype_out
+    are_counted = job.mode == LABEL or says_labels(job.source)
+    return is_turned and is_as_stored and not are_counted
 
 
 def reading_bytes(source: "Source", piece: int) -> int:
