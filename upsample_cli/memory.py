@@ -171,7 +171,11 @@ def _stream_bytes(job: "Job") -> int:
         work -= loading_bytes()
     is_swapped = job.header is not None and not job.header.disk_dtype.isnative
     work += slab * plane_out if is_swapped else 0
-    return work + reading_bytes(job.source, chunk * plane_in) + gzip_bytes(job.output, pieces)
+    return (
+        work
+        + reading_bytes(job.source, chunk * plane_in)
+        + gzip_bytes(job.output, pieces, job.output_bytes)
+    )
 
 
 def _only_turns(job: "Job") -> bool:
@@ -193,10 +197,13 @@ def reading_bytes(source: "Source", piece: int) -> int:
     return gzip + (0 if source.header.disk_dtype.isnative else piece)
 
 
-def gzip_bytes(output: "Destination", pieces: Pieces) -> int:
-    """Return what compressing takes, if the output is compressed with gzip."""
-    compressors = min(pieces.threads, MOST_COMPRESSORS)
-    return compressors * COMPRESSOR_BYTES + 2 * COMPRESSION_BLOCK if output.is_gzip else 0
+def gzip_bytes(output: "Destination", pieces: Pieces, written: int) -> int:
+    """Return what compressing ``written`` bytes takes, if the output is compressed with gzip."""
+    if not output.is_gzip:
+        return 0
+    full = min(pieces.threads, MOST_COMPRESSORS) * COMPRESSOR_BYTES + 2 * COMPRESSION_BLOCK
+    # What is written waits before a compressor, and again after it; a small file fills none.
+    return min(full, 2 * written + COMPRESSION_BLOCK)
 
 
 def _image_bytes(job: "Job") -> int:

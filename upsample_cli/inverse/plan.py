@@ -104,7 +104,9 @@ class Plan:
         source, threads, written = self.stack.source, self.pieces.threads, self.batch_out
         copied = written if self.channels > 1 and source.kind != "array" else 0
         if source.kind != "image":
-            files = reading_bytes(source, self.batch_in) + gzip_bytes(self.output, self.pieces)
+            files = reading_bytes(source, self.batch_in) + gzip_bytes(
+                self.output, self.pieces, self.output_bytes
+            )
             return self.held(self.batch_in) + max(self.scratch_bytes, copied) + files
         read = self.batch_in * (2 if self.stack.channels > 1 else 1)
         encoding = encoder_bytes(self.output, self.image_mode, self.sizes, source, threads)
