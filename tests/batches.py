@@ -14,9 +14,9 @@ from volumes import write_volume
 from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.operation import Operation
 from upsample_cli.errors import MemoryLimitError, RequestError, UpsampleError
-from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.job import Request
-from upsample_cli.output import Contents, Summary
+from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations.job import Request
+from upsample_cli.operations.output import Contents, Summary
 from upsample_cli.sampling.target import Target
 
 PLAIN = {"qform_code": 0, "intent_code": 0, "scl_slope": 1.0, "scl_inter": 0.0}

@@ -2,9 +2,9 @@
 
 from contextlib import contextmanager
 
-from upsample_cli import pipeline
-from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.request import Request
+from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations import resample as pipeline
+from upsample_cli.operations.requests import Request
 from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.target import Target
 

@@ -1,4 +1,4 @@
-"""Imports go one way: cli → batch → pipeline, inverse → job → passes, files → codecs → kernels."""
+"""Imports go down the list of rooms and never in a circle; a room uses only its packages."""
 
 import ast
 from pathlib import Path
@@ -9,108 +9,47 @@ import upsample_cli
 
 ROOT = Path(upsample_cli.__file__).parent
 
-ALLOWED = {
-    "errors": set(),
-    "threads": set(),
-    "sampling": {"sampling"},
-    "kernels": {"kernels"},
-    "request": {"errors", "files", "output", "sampling"},
-    "resources": {"cgroup", "errors", "text"},
-    "cgroup": set(),
-    "text": set(),
-    "passes": {"kernels", "passes", "sampling", "threads"},
-    "functional": {"functional", "passes", "sampling", "threads"},
-    "codecs": {"codecs", "kernels", "threads"},
-    "files": {"codecs", "errors", "files", "sampling"},
-    "output": {"errors", "files", "resources"},
-    "memory": {
-        *{"advice", "errors", "files", "job", "kernels", "output", "passes", "request"},
-        *{"resources", "sampling", "threads"},
-    },
-    "advice": {"files", "job", "sampling"},
-    "mapped": {"errors", "files", "passes", "resources", "sampling"},
-    "job": {
-        "request",
-        *{"advice", "errors", "files", "mapped", "memory", "output", "passes", "resources"},
-        "sampling",
-    },
-    "pipeline": {
-        "request",
-        "advice",
-        "errors",
-        "files",
-        "job",
-        "memory",
-        "output",
-        "passes",
-        "record",
-    },
-    "inverse": {
-        *{
-            "request",
-            "advice",
-            "errors",
-            "files",
-            "inverse",
-            "memory",
-            "output",
-            "passes",
-            "resources",
-        },
-        "sampling",
-    },
-    "record": {"errors", "files", "job", "sampling"},
-    "restore": {
-        "request",
-        "errors",
-        "files",
-        "job",
-        "pipeline",
-        "output",
-        "passes",
-        "record",
-        "sampling",
-    },
-    "report": {"errors", "inverse", "job", "mapped", "memory", "passes", "sampling", "text"},
-    "verify": {"errors", "files", "report", "resources", "sampling", "text", "verify"},
-    "demos": {"demos", "errors", "files", "functional", "sampling"},
-    "batch": {
-        *{"batch", "errors", "files", "inverse", "job", "output", "pipeline", "record"},
-        *{"request", "resources", "sampling", "text", "threads"},
-    },
-    "cli": {
-        *{
-            "",
-            "batch",
-            "request",
-            "cli",
-            "demos",
-            "errors",
-            "files",
-            "inverse",
-            "job",
-            "kernels",
-            "output",
-        },
-        *{"pipeline", "report", "restore", "sampling", "text", "threads", "verify", "warmup"},
-    },
-    "warmup": {"codecs", "functional", "kernels", "passes", "sampling"},
-    "__main__": {"cli"},
-    "__init__": {"", "functional"},
-}
-"""Room → the rooms that it may import from; "" is the package itself."""
+ROOMS = (
+    "errors",
+    "text",
+    "sampling",
+    "machine_code",
+    "kernels",
+    "resources",
+    "passes",
+    "functional",
+    "files",
+    "operations",
+    "verify",
+    "demos",
+    "batch",
+    "__init__",
+    "cli",
+    "__main__",
+)
+"""From the ground up: what stands in a room imports from itself and from what is before it."""
 
 THIRD_PARTY = {
-    "sampling": {"numpy"},
-    "kernels": {"numpy", "numba", "llvmlite", "platformdirs"},
-    "codecs": {"numpy", "isal"},
-    "files": {"numpy", "nibabel", "PIL", "isal"},
-    "demos": {"numpy", "PIL"},
     "errors": set(),
-    "cli": {"typer", "tqdm"},
+    "text": set(),
+    "sampling": {"numpy"},
+    "machine_code": {"numpy", "numba", "llvmlite", "platformdirs"},
+    "kernels": {"numpy"},
+    "resources": {"numpy", "psutil"},
+    "passes": {"numpy"},
+    "functional": {"numpy"},
+    "files": {"numpy", "nibabel", "PIL", "isal"},
+    "operations": {"numpy", "isal"},
+    "verify": {"numpy"},
+    "demos": {"numpy", "PIL"},
     "batch": {"numpy", "distributed"},
+    "__init__": set(),
+    "cli": {"typer", "tqdm"},
+    "__main__": set(),
 }
-"""Rooms that may import from these packages alone, beside the standard library."""
+"""Room → all that it imports beside the standard library and this package."""
+
+KNOWN_PACKAGES = set.union(*THIRD_PARTY.values()) | {"torch", "dask"}
 
 MODULES = sorted(ROOT.rglob("*.py"))
 
@@ -132,21 +71,23 @@ def imported_names(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_imports_only_what_its_room_may(path):
+def imported_rooms(path: Path) -> set[str]:
     own = [name for name in imported_names(path) if name.split(".")[0] == "upsample_cli"]
     rooms = {name.removeprefix("upsample_cli").strip(".").split(".")[0] for name in own}
-    rooms = {"" if room == "__version__" else room for room in rooms}
-    assert rooms <= ALLOWED[room_of(path)]
+    return {room if room in ROOMS else "__init__" for room in rooms}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_from_its_room_and_those_below(path):
+    highest = ROOMS.index(room_of(path))
+    assert imported_rooms(path) <= set(ROOMS[: highest + 1])
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_room_uses_only_its_packages(path):
-    known = {"numpy", "numba", "nibabel", "PIL", "isal", "typer", "tqdm", "psutil", "torch"}
-    known |= {"llvmlite", "platformdirs", "distributed", "dask"}
-    used = {name.split(".")[0] for name in imported_names(path)} & known
-    assert used <= THIRD_PARTY.get(room_of(path), {"numpy", "psutil"})
+    used = {name.split(".")[0] for name in imported_names(path)} & KNOWN_PACKAGES
+    assert used <= THIRD_PARTY[room_of(path)]
 
 
-def test_every_room_has_a_rule():
-    assert {room_of(path) for path in MODULES} == set(ALLOWED)
+def test_every_room_has_its_place():
+    assert {room_of(path) for path in MODULES} == set(ROOMS) == set(THIRD_PARTY)

@@ -10,9 +10,9 @@ from cases import COPY, COPY_REUSED, OURS, OURS_REUSED, Kernel, Row
 from upsample_cli import interpolate
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
-from upsample_cli.threads import available_threads
 
 Call = Callable[[], object]
 Array = np.ndarray[Any, Any]

@@ -44,8 +44,8 @@ import sys, threading
 from upsample_cli import __version__, interpolate
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.run import BatchRequest, run_batch
-from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.job import Request
+from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations.job import Request
 from upsample_cli.sampling.target import Target
 import numpy as np
 

@@ -27,7 +27,7 @@ from PIL import Image
 
 from upsample_cli.cli import app
 from upsample_cli.files import open_source
-from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.files.images.options import ImageOptions
 
 ERROR = re.compile(r"upsample-cli: error: ([^\n]+)\n")
 NOTE = re.compile(r"upsample-cli: (warning|hint): .+|.+ → .+ s")

@@ -17,8 +17,7 @@ LARGEST_MEGABYTES = 1536
 NOTE_EVERY = 50
 
 INSTRUMENTED = (
-    *("upsample_cli.files", "upsample_cli.codecs", "upsample_cli.record", "upsample_cli.restore"),
-    *("upsample_cli.inverse", "upsample_cli.job", "upsample_cli.mapped", "upsample_cli.output"),
+    *("upsample_cli.files", "upsample_cli.operations"),
     *("nibabel.nifti1", "nibabel.freesurfer.mghformat", "numpy.lib._format_impl", "zipfile"),
     *("PIL.PngImagePlugin", "PIL.JpegImagePlugin", "PIL.TiffImagePlugin", "PIL.GifImagePlugin"),
     *("PIL.WebPImagePlugin", "PIL.BmpImagePlugin", "PIL.PpmImagePlugin", "PIL.ImageFile"),

@@ -6,9 +6,9 @@ from typing import NoReturn
 
 from upsample_cli.batch.task import Task
 from upsample_cli.errors import RequestError
-from upsample_cli.resources import available_memory, resident_bytes
+from upsample_cli.resources.machine import available_memory, resident_bytes
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.text import counted, readable_bytes
-from upsample_cli.threads import available_threads
 
 USUAL_WORKER = 160 * 2**20
 """What a worker likes to have: the program, and windows or small images at their full size."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from upsample_cli.batch.stamp import Stamp, stamps_of
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import suffix_of
-from upsample_cli.files.pairs import pair_names
+from upsample_cli.files.volumes.pairs import pair_names
 from upsample_cli.text import counted
 
 JOURNAL_FOLDER = ".upsample-batch"

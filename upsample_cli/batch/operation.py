@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from upsample_cli.batch.stamp import checksum_of, stamps_of
 from upsample_cli.errors import FileError
-from upsample_cli.output import Destination, Progress, Summary
-from upsample_cli.request import check_kernel_options, check_request
+from upsample_cli.operations.output import Destination, Progress, Summary
+from upsample_cli.operations.requests import check_kernel_options, check_request
 from upsample_cli.sampling.mapping import Like
 
 if TYPE_CHECKING:
-    from upsample_cli.inverse.plan import Plan
-    from upsample_cli.job import Job
-    from upsample_cli.request import ConvolveRequest, PoolRequest, Request
+    from upsample_cli.operations.inverse_plan import Plan
+    from upsample_cli.operations.job import Job
+    from upsample_cli.operations.requests import ConvolveRequest, PoolRequest, Request
 
     AnyRequest = Request | PoolRequest | ConvolveRequest
 
@@ -35,15 +35,15 @@ NOT_IN_THE_OUTPUT = ("threads", "force", "max_memory")
 
 
 def _resample() -> Steps:
-    from upsample_cli.job import prepare
-    from upsample_cli.pipeline import destination, resample
+    from upsample_cli.operations.job import prepare
+    from upsample_cli.operations.resample import destination, resample
 
     return Steps(prepare, lambda _, job, output: destination(job, output), resample)
 
 
 def _pool() -> Steps:
-    from upsample_cli.inverse.plan import destination
-    from upsample_cli.inverse.pool import pool, prepare_pool
+    from upsample_cli.operations.inverse_plan import destination
+    from upsample_cli.operations.pool import pool, prepare_pool
 
     def exact(request: Any, plan: Any, output: str) -> Destination:
         return destination(plan, request, output, exact=True)
@@ -52,8 +52,8 @@ def _pool() -> Steps:
 
 
 def _conv_transpose() -> Steps:
-    from upsample_cli.inverse.convolve import conv_transpose, prepare_convolve
-    from upsample_cli.inverse.plan import destination
+    from upsample_cli.operations.conv_transpose import conv_transpose, prepare_convolve
+    from upsample_cli.operations.inverse_plan import destination
 
     def settle(request: Any, plan: Any, output: str) -> Destination:
         return destination(plan, request, output)
@@ -122,11 +122,11 @@ class Operation:
     def beside(self, output: str) -> list[str]:
         """Return the names of the files that are written beside an output."""
         if self.name == "pool":
-            from upsample_cli.inverse.record import record_name as indices_name
+            from upsample_cli.operations.indices import record_name as indices_name
 
             return [indices_name(output, None)]
         if self.name == "resample" and getattr(self.request, "record", False):
-            from upsample_cli.record import record_name
+            from upsample_cli.operations.grid_record import record_name
 
             return [record_name(output)]
         return []
@@ -135,7 +135,7 @@ class Operation:
         """Return the size of the indices that pool writes, before compression."""
         if self.name != "pool":
             return 0
-        from upsample_cli.inverse.pool import INDEX_BYTES
+        from upsample_cli.operations.pool import INDEX_BYTES
 
         return int(plan.output_bytes // plan.dtype.itemsize * INDEX_BYTES)
 

@@ -11,8 +11,8 @@ from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import Stamp, checksum_of, files_of, stamp_of
 from upsample_cli.batch.task import DONE, FAILED, Task
 from upsample_cli.errors import FileError
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.text import counted
-from upsample_cli.threads import available_threads
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from upsample_cli.batch.journal import read_journal
 from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
 from upsample_cli.errors import UpsampleError
-from upsample_cli.output import COMPRESSED_AT_MOST, UNCOMPRESSED
-from upsample_cli.resources import check_memory
+from upsample_cli.operations.output import COMPRESSED_AT_MOST, UNCOMPRESSED
+from upsample_cli.resources.machine import check_memory
 from upsample_cli.text import about, printable, readable_bytes
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Protocol
 
 from upsample_cli.batch.budget import Budget, plan_budget
-from upsample_cli.batch.cluster import Cluster
+from upsample_cli.batch.cluster.client import Cluster
 from upsample_cli.batch.finding import JOURNAL_FOLDER, Listing, Selection, find, matches_any
 from upsample_cli.batch.journal import BEGUN, Entry, Journal
+from upsample_cli.batch.log import Log, Totals, check_log, refused, skipped
 from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.pairing import refuse_unequal_pairs
 from upsample_cli.batch.planning import Rules, Wanted, Work, plan_work
-from upsample_cli.batch.record import Log, Totals, check_log, refused, skipped
 from upsample_cli.batch.sharding import Shard
 from upsample_cli.batch.task import DONE, FAILED, POSTPONED, Outcome, Setting, Task, made_by
 from upsample_cli.batch.workers import Advance, Event, Note, Workers
 from upsample_cli.errors import FileError, MemoryLimitError, RequestError
 from upsample_cli.files.atomic import remove_all_stale
-from upsample_cli.threads import available_threads
+from upsample_cli.resources.threads import available_threads
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 from typing import NamedTuple
 
 from upsample_cli.errors import FileError
-from upsample_cli.files.pairs import pair_names
+from upsample_cli.files.volumes.pairs import pair_names
 
 
 class Stamp(NamedTuple):

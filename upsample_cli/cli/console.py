@@ -12,8 +12,8 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.text import printable
 
 if TYPE_CHECKING:
-    from upsample_cli.inverse.plan import Plan
-    from upsample_cli.output import Summary
+    from upsample_cli.operations.inverse_plan import Plan
+    from upsample_cli.operations.output import Summary
 
 PROGRAM = "upsample-cli"
 SECONDS_BEFORE_A_BAR = 1.0
@@ -88,7 +88,7 @@ def finished(done: "Summary", *, quiet: bool) -> None:
 
 def explanation(plan: "Plan", max_memory: int | None, *, quiet: bool) -> None:
     """Print what a plan would do, and whether memory allows it; close its files."""
-    from upsample_cli.report import explain_plan
+    from upsample_cli.operations.explain import explain_plan
 
     with contextlib.closing(plan):
         answer(explain_plan(plan, max_memory))

@@ -38,8 +38,8 @@ def conv_transpose(
     given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.requests import conv_transpose_request
-    from upsample_cli.inverse.convolve import conv_transpose as convolve_file
-    from upsample_cli.inverse.convolve import prepare_convolve
+    from upsample_cli.operations.conv_transpose import conv_transpose as convolve_file
+    from upsample_cli.operations.conv_transpose import prepare_convolve
 
     request = conv_transpose_request(given)
     if explain:

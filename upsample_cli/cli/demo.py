@@ -11,7 +11,7 @@ from upsample_cli.errors import RequestError
 
 if TYPE_CHECKING:
     from upsample_cli.demos.steps import Array, Demo
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.images.options import ImageOptions
 
 MATRIX_SIDE = 6
 """Rows and columns of a file's middle whose numbers are printed."""
@@ -72,7 +72,7 @@ def modes(
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.demos import modes as examples
     from upsample_cli.demos.crops import middle
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.images.options import ImageOptions
 
     plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
     row_scale, scene_scale = (2, 8) if scale is None else (scale, scale)
@@ -109,7 +109,7 @@ def pool_unpool(
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.demos import pool_unpool as example
     from upsample_cli.demos.crops import middle
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.images.options import ImageOptions
     from upsample_cli.sampling.windows import Window
 
     plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
@@ -145,7 +145,7 @@ def conv_transpose(
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.demos import conv_transpose as example
     from upsample_cli.demos.crops import middle
-    from upsample_cli.files.image_options import ImageOptions
+    from upsample_cli.files.images.options import ImageOptions
     from upsample_cli.sampling.windows import Window
 
     plane = _plane(source, ImageOptions(frame=frame, max_pixels=max_pixels))
@@ -194,7 +194,7 @@ def _write(picture: "Demo", output: str, *, force: bool) -> None:
     if not output.lower().endswith(".png"):
         raise RequestError(output, "is not the name of a PNG file", "name it .png")
     from upsample_cli.demos.figure import png_bytes
-    from upsample_cli.output import open_outputs
+    from upsample_cli.operations.output import open_outputs
 
     with open_outputs([output], force=force) as (file,):
         file.write(png_bytes(picture))

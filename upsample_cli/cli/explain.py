@@ -38,8 +38,8 @@ def explain(
     from contextlib import closing
 
     from upsample_cli.cli.requests import resample_request
-    from upsample_cli.job import prepare
-    from upsample_cli.report import explain_job
+    from upsample_cli.operations.explain import explain_job
+    from upsample_cli.operations.job import prepare
 
     with closing(prepare(resample_request(given), source)) as job:
         console.answer(explain_job(job))

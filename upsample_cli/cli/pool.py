@@ -34,8 +34,8 @@ def pool(
     given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.requests import pool_request
-    from upsample_cli.inverse.pool import pool as pool_file
-    from upsample_cli.inverse.pool import prepare_pool
+    from upsample_cli.operations.pool import pool as pool_file
+    from upsample_cli.operations.pool import prepare_pool
 
     request = pool_request(given)
     if explain:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from upsample_cli.cli.parsing import parse_counts, parse_memory, parse_target
-from upsample_cli.files.image_options import ImageOptions
-from upsample_cli.request import ConvolveRequest, PoolRequest, Request, UnpoolRequest
+from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations.requests import ConvolveRequest, PoolRequest, Request, UnpoolRequest
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.sampling.target import Target
-from upsample_cli.threads import available_threads
 
 Given = dict[str, Any]
 """The options of a command, by the names of its parameters."""

@@ -45,7 +45,7 @@ def resample(
     given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.requests import resample_request
-    from upsample_cli.pipeline import resample as resample_file
+    from upsample_cli.operations.resample import resample as resample_file
 
     done = resample_file(resample_request(given), source, output, console.progress(quiet))
     console.finished(done, quiet=quiet)

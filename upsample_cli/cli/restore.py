@@ -59,7 +59,7 @@ def restore(
     given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.requests import restore_request
-    from upsample_cli.restore import restore as restore_file
+    from upsample_cli.operations.restore import restore as restore_file
 
     request = restore_request(given)
     done = restore_file(request, processed, output, record, console.progress(quiet))

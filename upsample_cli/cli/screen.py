@@ -8,7 +8,7 @@ from upsample_cli.cli import console
 from upsample_cli.text import about, counted, printable
 
 if TYPE_CHECKING:
-    from upsample_cli.batch.record import Totals
+    from upsample_cli.batch.log import Totals
     from upsample_cli.batch.task import Outcome, Task
 
 NUMBERS = re.compile(r"\d[\d.,×e+-]*")

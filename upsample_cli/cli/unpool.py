@@ -31,8 +31,8 @@ def unpool(
     given = locals()
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.cli.requests import unpool_request
-    from upsample_cli.inverse.unpool import prepare_unpool
-    from upsample_cli.inverse.unpool import unpool as unpool_file
+    from upsample_cli.operations.unpool import prepare_unpool
+    from upsample_cli.operations.unpool import unpool as unpool_file
 
     request = unpool_request(given)
     if explain:

@@ -13,15 +13,15 @@ def warmup(quiet: options.Quiet = False, debug: options.Debug = False) -> None:
     """
     console.set_up(quiet=quiet, debug=debug)
     from upsample_cli.errors import FileError
-    from upsample_cli.kernels import store
-    from upsample_cli.warmup import tasks
+    from upsample_cli.machine_code import cache
+    from upsample_cli.operations.warmup import tasks
 
-    if not store.can_be_written():
-        place = store.folder() or "the cache folder"
-        raise FileError(str(place), "cannot be written", f"set {store.FOLDER_VARIABLE}")
+    if not cache.can_be_written():
+        place = cache.folder() or "the cache folder"
+        raise FileError(str(place), "cannot be written", f"set {cache.FOLDER_VARIABLE}")
     todo = list(tasks())
     with console.progress(quiet, unit="kernel")(len(todo)) as done:
         for task in todo:
             task()
             done(1)
-    console.summary(f"{store.kept()} compiled kernels are in {store.folder()}", quiet=quiet)
+    console.summary(f"{cache.kept()} compiled kernels are in {cache.folder()}", quiet=quiet)

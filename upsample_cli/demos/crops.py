@@ -8,13 +8,13 @@ import numpy as np
 from upsample_cli.demos.steps import Array
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.image_formats import WITH_ALPHA
-from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.files.images.formats import WITH_ALPHA
+from upsample_cli.files.images.options import ImageOptions
 
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeSource
     from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.image import ImageSource
+    from upsample_cli.files.images.reading import ImageSource
 
 
 def read_plane(name: str, options: ImageOptions) -> Array:

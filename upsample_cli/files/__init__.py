@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.image_formats import IMAGE_FORMATS, format_of_suffix, is_image
-from upsample_cli.files.pairs import pair_names
+from upsample_cli.files.images.formats import IMAGE_FORMATS, format_of_suffix, is_image
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
+from upsample_cli.files.volumes.pairs import pair_names
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.image import ImageSource
-    from upsample_cli.files.image_options import ImageOptions
-    from upsample_cli.files.mgh import MghHeader, MghSource
-    from upsample_cli.files.nifti import NiftiSource
-    from upsample_cli.files.nifti_header import NiftiHeader
+    from upsample_cli.files.images.options import ImageOptions
+    from upsample_cli.files.images.reading import ImageSource
+    from upsample_cli.files.volumes.mgh import MghHeader, MghSource
+    from upsample_cli.files.volumes.nifti import NiftiSource
+    from upsample_cli.files.volumes.nifti_header import NiftiHeader
 
     VolumeSource = NiftiSource | MghSource
     VolumeHeader = NiftiHeader | MghHeader
@@ -42,7 +42,7 @@ def _is_nifti(head: bytes) -> bool:
 
 
 def _open_nifti(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
-    from upsample_cli.files.nifti import NiftiSource
+    from upsample_cli.files.volumes.nifti import NiftiSource
 
     return NiftiSource(reader, name)
 
@@ -53,7 +53,7 @@ def is_mgh(head: bytes) -> bool:
 
 
 def _open_mgh(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
-    from upsample_cli.files.mgh import MghSource
+    from upsample_cli.files.volumes.mgh import MghSource
 
     return MghSource(reader, name)
 
@@ -69,7 +69,7 @@ def _open_array(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source"
 
 
 def _open_image(reader: ForwardReader, name: str, options: "ImageOptions") -> "Source":
-    from upsample_cli.files.image import open_image
+    from upsample_cli.files.images.reading import open_image
 
     return open_image(reader.source, name, options)
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from upsample_cli.passes.arithmetic import check_dtypes, copied_where_equal, is_fixed_point
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method, Mode
 from upsample_cli.sampling.target import axis_from_scale, axis_from_size
-from upsample_cli.threads import available_threads
 
 Array = NDArray[Any]
 

@@ -14,8 +14,8 @@ from upsample_cli.functional.arguments import (
     wanted_sizes,
 )
 from upsample_cli.passes.transposed import transposed_array
+from upsample_cli.resources.threads import available_threads
 from upsample_cli.sampling.windows import Window
-from upsample_cli.threads import available_threads
 
 Array = NDArray[Any]
 Numbers = int | Sequence[int]

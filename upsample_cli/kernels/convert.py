@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample_cli.kernels.compile import kernel
+from upsample_cli.machine_code.compile import kernel
 
 
 @kernel

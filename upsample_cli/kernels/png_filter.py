@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample_cli.kernels.compile import inlined, kernel
+from upsample_cli.machine_code.compile import inlined, kernel
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
 FILTERS = 5

@@ -14,8 +14,8 @@ Across rows: source (blocks, size_in, row); plan : (taps, weights, counts), as i
 
 from typing import Any
 
-from upsample_cli.kernels.compile import fma, inlined, kernel
-from upsample_cli.kernels.interleave import interleave
+from upsample_cli.machine_code.compile import fma, inlined, kernel
+from upsample_cli.machine_code.interleave import interleave
 
 BLOCK = 2048
 """Elements of a row that are summed over all taps before the next: they stay in the L1 cache."""

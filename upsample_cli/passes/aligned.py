@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.mapped import MappedResampler, Planes
-from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import CHUNK_BYTES, planes_per_chunk, stream_bytes, stream_item
+from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.mapping import AlignedMap
 from upsample_cli.sampling.modes import Method
 

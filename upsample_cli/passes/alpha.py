@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.resampler import Plans, Resampler, pass_elements
+from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 

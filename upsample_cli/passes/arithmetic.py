@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, fixed_point, labels, separable
 from upsample_cli.passes.elements import as_real, store
-from upsample_cli.passes.scratch import scratch
+from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan, copying_plan, nearest_first, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.modes import Method

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from upsample_cli.kernels import direct
 from upsample_cli.passes.arithmetic import Arithmetic, Labelling, choose_arithmetic
 from upsample_cli.passes.mapped import MappedResampler, Planes, fill_of
-from upsample_cli.passes.scratch import scratch
 from upsample_cli.passes.streaming import CHUNK_BYTES, FEW_PLANES
+from upsample_cli.resources.scratch import scratch
+from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.mapping import VoxelMap
 from upsample_cli.sampling.modes import Method
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ from upsample_cli.kernels import copying, separable
 from upsample_cli.passes.arithmetic import Copying, Floating, Labelling
 from upsample_cli.passes.elements import as_real
 from upsample_cli.passes.resampler import LONG_ROW, Resampler
-from upsample_cli.passes.scratch import scratch
+from upsample_cli.resources.scratch import scratch
 
 Array = NDArray[Any]
 Strip = Callable[[Resampler, Array, Array, int, int], None]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import pooling
+from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.windows import Window
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.arithmetic import Arithmetic, Labelling, Separable, choose_arithmetic
-from upsample_cli.passes.scratch import scratch
+from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.resampler import Resampler, apply_passes
-from upsample_cli.passes.scratch import scratch
+from upsample_cli.resources.scratch import scratch
 
 Array = NDArray[Any]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from upsample_cli.kernels.separable import accumulate
 from upsample_cli.passes.arithmetic import Floating, Labelling
-from upsample_cli.passes.pieces import Pieces
 from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
 from upsample_cli.passes.ring import PlaneRing, pass_planes
+from upsample_cli.resources.pieces import Pieces
+from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.axis import AxisPlan
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 

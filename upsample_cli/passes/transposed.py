@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import transposed
-from upsample_cli.kernels.tile import ROWS, VECTOR_BYTES
+from upsample_cli.machine_code.tile import ROWS, VECTOR_BYTES
+from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.windows import Window
-from upsample_cli.threads import run_all
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]

@@ -12,7 +12,7 @@ from upsample_cli.passes.arithmetic import Copying, Separable
 from upsample_cli.passes.fused import fused
 from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
 from upsample_cli.passes.ring import PlaneRing, span
-from upsample_cli.threads import run_all
+from upsample_cli.resources.threads import run_all
 
 Array = NDArray[Any]
 

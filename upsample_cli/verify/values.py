@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.resources import check_memory
+from upsample_cli.resources.machine import check_memory
 from upsample_cli.sampling.points import is_within, linear_at, nearest_at, positions_of
 from upsample_cli.verify.rows import Row, grid_of
 

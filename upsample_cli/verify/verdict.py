@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.image_options import ImageOptions
+from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.sampling.grid import corner_tolerance
 from upsample_cli.text import printable
 from upsample_cli.verify.rows import Row, compare_headers, grid_of

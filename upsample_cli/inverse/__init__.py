@@ -1,1 +1,0 @@
-"""Pool, unpool and transposed convolution of files."""

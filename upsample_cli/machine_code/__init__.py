@@ -1,0 +1,1 @@
+"""How a kernel becomes machine code: decorator, primitives, Numba to object, linking, cache."""

@@ -1,0 +1,1 @@
+"""What is done to a file: one module an operation, and the one way of a file through each."""

@@ -1,0 +1,241 @@
+"""What every command asks of its output: a name, a format, room, and to be whole or absent."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import GZIP_SUFFIXES, SUFFIXES, suffixes_like
+from upsample_cli.files.atomic import AtomicFile, check_destination
+from upsample_cli.files.images.formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.streams import standard_output
+from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.resources.machine import check_disk, check_memory
+
+if TYPE_CHECKING:
+    from upsample_cli.files import Source
+    from upsample_cli.files.images.options import ImageOptions
+    from upsample_cli.files.images.reading import ImageSource
+
+Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+"""From a number of bytes to a context in which it takes the number that was just done.
+
+The context is left before the output gets its name: an error that it raises leaves no output."""
+
+UNCOMPRESSED = (".nii", ".hdr", ".img", ".mgh", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
+COMPRESSED_AT_MOST = 1000
+"""For lack of disk a compressed output is refused only if even this ratio would not fit it."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The output's name, or ``-``, and the suffix that decides its format."""
+
+    name: str
+    suffix: str
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether its bytes are compressed with gzip."""
+        return self.suffix.endswith(GZIP_SUFFIXES)
+
+    @property
+    def image_format(self) -> str:
+        """Pillow's name of an image's format."""
+        name = format_of_suffix(self.suffix)
+        assert name is not None
+        return name
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds: its shape, x first, without the channels of a pixel; and its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def shown_shape(self) -> str:
+        """The shape as people write it."""
+        return "×".join(map(str, self.shape))
+
+    def __str__(self) -> str:
+        return f"{self.shown_shape} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished command has done.
+
+    Attributes
+    ----------
+    names
+        The input and the output, as they were given.
+    before, after
+        What they hold.
+    how
+        The mode, in words.
+    seconds
+        What it took.
+    warnings, hints
+        What the user should know.
+    beside
+        The name of a file that was written beside the output.
+    """
+
+    names: tuple[str, str]
+    before: Contents
+    after: Contents
+    how: str
+    seconds: float
+    warnings: list[str]
+    hints: list[str]
+    beside: str = ""
+
+    @property
+    def line(self) -> str:
+        """The one line that says what became of an input."""
+        source, output = (name if name == "-" else Path(name).name for name in self.names)
+        after = f"{self.after} + {Path(self.beside).name}" if self.beside else str(self.after)
+        return f"{source} {self.before} → {output} {after}, {self.how}, {self.seconds:.1f} s"
+
+
+def check_output(input_name: str, output_name: str, *, force: bool) -> None:
+    """Refuse an output that cannot be written, or that is the input, before anything is read."""
+    if output_name == "-":
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise RequestError("-", "standard output is a terminal", "redirect it into a file")
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if not force and os.path.samefile(input_name, output_name):
+            raise RequestError(output_name, "is the input itself", "use --force to replace it")
+    check_destination(output_name, force=force)
+
+
+def check_kind(source: "Source", output: Destination) -> None:
+    """Refuse an output of another kind than the input's, or a volume of another format."""
+    kind = SUFFIXES[output.suffix]
+    same = suffixes_like(source.default_suffix)
+    if kind == source.kind and output.suffix in same:
+        return
+    problem = f"{output.suffix} is for {kind}s, but {source.name} is of kind {source.kind}"
+    if kind == source.kind:
+        problem = f"{output.suffix} is not the format of {source.name}, which is kept"
+    subject = "--format" if output.name == "-" else output.name
+    raise RequestError(subject, problem, f"use {', '.join(same)}")
+
+
+def check_image(
+    source: "ImageSource",
+    output: Destination,
+    mode: str,
+    shape: tuple[int, ...],
+    *,
+    exact: bool = False,
+) -> None:
+    """Refuse an image, of a Pillow mode and (height, width), that its format cannot hold."""
+    check_can_write(output.image_format, mode, output.name, source.transparency, exact=exact)
+    check_size(output.image_format, shape, output.name)
+
+
+def check_room(
+    output: Destination, *, memory: int, disk: int, remedy: str = "ask for a smaller output"
+) -> None:
+    """Refuse work that needs more bytes of memory, or of disk before compression, than are free."""
+    check_memory(output.name, memory, remedy)
+    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
+    check_disk(output.name, disk // ratio)
+
+
+def file_names(output: Destination) -> list[str]:
+    """Return the files that make up an output: two for a .hdr/.img pair."""
+    if not output.suffix.startswith((".hdr", ".img")):
+        return [output.name]
+    names = pair_names(output.name)
+    if names is None:
+        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
+    return list(names)
+
+
+@contextlib.contextmanager
+def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
+    """Open the files that make up one output; they appear together, or not at all."""
+    if names == ["-"]:
+        with _named_write_errors("-"), standard_output() as stream:
+            yield [stream]
+        return
+    with contextlib.ExitStack() as stack:
+        atomic = []
+        for name in names:
+            file = AtomicFile(name, force=force)
+            stack.callback(file.discard)
+            atomic.append(file)
+        with _named_write_errors(names[0]):
+            yield [file.file for file in atomic]
+        for name in names:
+            check_destination(name, force=force)
+        # What the first file points to comes before it, and goes with it.
+        for file in reversed(atomic):
+            file.commit()
+            if not force:
+                stack.callback(file.destination.unlink, missing_ok=True)
+        stack.pop_all()
+
+
+@contextlib.contextmanager
+def _named_write_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(name, f"cannot be written ({error.strerror or error})") from error
+
+
+def save_image(
+    file: BinaryIO,
+    output: Destination,
+    mode: str,
+    pixels: NDArray[Any],
+    source: "ImageSource",
+    options: "ImageOptions",
+    threads: int,
+) -> list[str]:
+    """Write pixels (height, width, channels) as an image; return warnings."""
+    from upsample_cli.files.images.writing import write_image
+
+    format = output.image_format
+    # A pipe cannot go back to a header, and libtiff hides why a write failed.
+    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
+    target = io.BytesIO() if in_memory else file
+    warnings = write_image(
+        target, format, mode, pixels, source, options, name=output.name, threads=threads
+    )
+    if isinstance(target, io.BytesIO):
+        file.write(target.getbuffer())
+    return warnings
+
+
+def loss_warning(misfits: int, dtype: np.dtype[Any], *, can_be_nan: bool = True) -> str:
+    """Say what became of the values that did not fit in the output's dtype."""
+    became = "became infinite" if dtype.kind in "fc" else "were saturated"
+    if dtype.kind not in "fc" and can_be_nan:
+        became += ", and NaN became 0"
+    return f"{misfits} values do not fit in {dtype.name}: they {became}"
+
+
+def named_dtype(name: str) -> np.dtype[Any]:
+    """Return the native dtype that ``--dtype`` names."""
+    try:
+        return np.dtype(name).newbyteorder("=")
+    except TypeError as error:
+        raise RequestError(
+            "--dtype", f"{name} is unknown", "use a NumPy name such as uint8, int16 or float32"
+        ) from error
