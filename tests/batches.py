@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from upsample_cli.operations.job import Request
 from volumes import write_volume
 
 from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.operation import Operation
 from upsample_cli.errors import MemoryLimitError, RequestError, UpsampleError
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.operations.job import Request
 from upsample_cli.operations.output import Contents, Summary
 from upsample_cli.sampling.target import Target
 

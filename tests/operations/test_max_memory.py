@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import peak_memory
+from upsample_cli.operations.memory import fit
 
 from upsample_cli.cli.parsing import parse_memory
 from upsample_cli.errors import MemoryLimitError, RequestError
-from upsample_cli.operations.memory import fit
 from upsample_cli.resources import machine
 from upsample_cli.resources.pieces import Pieces
 

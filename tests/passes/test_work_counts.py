@@ -12,10 +12,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from upsample_cli.operations.job import TAP_BYTES
 
 from upsample_cli import interpolate
 from upsample_cli.files.volumes.nifti import NiftiSink, NiftiSource
-from upsample_cli.operations.job import TAP_BYTES
 from upsample_cli.passes import fused, whole
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import stream_item

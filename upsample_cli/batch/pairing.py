@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
@@ -178,8 +177,7 @@ class _Landings:
 
     def _settle(self, each: Wanted) -> Landing:
         path = os.path.join(self.source, each.found.name)
-        with self.operations[each.labels].prepared(path) as plan:
-            job: Any = plan  # only resample knows labels
-            header = job.header
+        with self.operations[each.labels].prepared(path) as work:
+            header = work.header
             grid = header.grid if header is not None and max(header.codes) > 0 else None
-            return Landing(tuple(reversed(job.resampler.shape_out)), grid)
+            return Landing(tuple(reversed(work.shape_out)), grid)

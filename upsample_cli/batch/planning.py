@@ -128,7 +128,7 @@ def plan_work(
     if rules.checksum:
         work.checksums = _checksums(source, wanted)
     for each in wanted:
-        names = [*files_of(each.output), *operation.beside(each.output)]
+        names = [*files_of(each.output), *operation.request.beside(each.output)]
         _decide(each, names, target, entries.get(each.output), rules, work)
     return work
 

@@ -12,7 +12,7 @@ from upsample_cli.batch.journal import read_journal
 from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
 from upsample_cli.errors import UpsampleError
-from upsample_cli.operations.output import COMPRESSED_AT_MOST, UNCOMPRESSED
+from upsample_cli.operations.output import space_on_disk
 from upsample_cli.resources.machine import check_memory
 from upsample_cli.text import about, printable, readable_bytes
 
@@ -89,17 +89,17 @@ def preview(request: BatchRequest, progress: Progress) -> Preview:
 def _add(result: Preview, setting: Setting, task: Task) -> None:
     operation = setting.operation_for(task)
     try:
-        with operation.prepared(os.path.join(setting.source, task.source)) as plan:
-            output = operation.check_output(plan, os.path.join(setting.target, task.output))
-            check_memory(output.name, plan.working_bytes)
-            size, beside = plan.output_bytes, operation.bytes_beside(plan)
-            line = f"{task.source} {plan.before} → {task.output} {plan.after}, {plan.how}"
+        with operation.prepared(os.path.join(setting.source, task.source)) as work:
+            work.settle(os.path.join(setting.target, task.output))
+            check_memory(work.output.name, work.working_bytes(work.pieces))
+            size, least = work.output_bytes, space_on_disk(work.output, work.output_bytes)
+            line = f"{task.source} {work.before} → {task.output} {work.after}, {work.how}"
+            result.most += size + work.bytes_beside
     except UpsampleError as error:
         result.errors.append(about(task.source, str(error)))
         return
     result.lines.append(printable(f"{line}, {readable_bytes(size)}"))
-    result.most += size + beside
-    result.least += size // (1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST)
+    result.least += least
 
 
 def _free(target: str) -> int:

@@ -98,14 +98,14 @@ def survey(request: BatchRequest) -> Survey:
     operation = request.operation
     operations = {False: operation} | ({True: operation.for_labels()} if request.labels else {})
     for each in operations.values():
-        each.check()
+        each.request.check()
     listing = find(request.source, request.target, request.selection)
     wanted = [
         Wanted(found, request.naming.output(found.name), matches_any(found.name, request.labels))
         for found in listing.inputs
     ]
     pairs = [(each.found, each.output) for each in wanted]
-    check_outputs(request.source, request.target, pairs, operation.beside)
+    check_outputs(request.source, request.target, pairs, operation.request.beside)
     mine = wanted
     if request.shard:
         taken = {found.name for found in request.shard.of(listing.inputs)}
@@ -119,7 +119,7 @@ def survey(request: BatchRequest) -> Survey:
 
 def _check_options(request: BatchRequest) -> None:
     """Refuse what is wrong whatever the folders hold."""
-    if request.labels and request.operation.name != "resample":
+    if request.labels and not request.operation.request.takes_labels:
         raise RequestError("--labels-pattern", "goes with --op resample", "drop it")
     if request.rules.force and request.rules.retry_failed:
         raise RequestError("--force", "does not go with --retry-failed", "drop one of them")

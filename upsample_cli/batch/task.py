@@ -160,7 +160,7 @@ def _run(setting: Setting, task: Task, advance: Advance) -> Outcome:
 def outputs_of(setting: Setting, task: Task) -> list[str]:
     """Return the paths of all files that a task writes."""
     output = os.path.join(setting.target, task.output)
-    return [*files_of(output), *setting.operation_for(task).beside(output)]
+    return [*files_of(output), *setting.operation_for(task).request.beside(output)]
 
 
 def made_by(setting: Setting, task: Task) -> tuple[tuple[str, Stamp], ...]:

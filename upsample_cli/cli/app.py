@@ -6,42 +6,37 @@ import typer
 from typer.exceptions import TyperException
 
 from upsample_cli.cli import console
-from upsample_cli.cli.batch import batch
-from upsample_cli.cli.conv_transpose import conv_transpose
+from upsample_cli.cli.batch import batch_function
+from upsample_cli.cli.command import explaining, function_of
+from upsample_cli.cli.commands import COMMANDS, EXPLAIN_RESAMPLE
 from upsample_cli.cli.demo import demo
-from upsample_cli.cli.explain import explain
 from upsample_cli.cli.info import info
-from upsample_cli.cli.pool import pool
-from upsample_cli.cli.resample import resample
-from upsample_cli.cli.restore import restore
 from upsample_cli.cli.signals import Stopped
-from upsample_cli.cli.unpool import unpool
 from upsample_cli.cli.verify import verify
 from upsample_cli.cli.warmup import warmup
 from upsample_cli.errors import UpsampleError
 
 FAILED = 1
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (
-    resample,
-    batch,
-    restore,
-    pool,
-    unpool,
-    conv_transpose,
-    info,
-    explain,
-    verify,
-    warmup,
-):
-    app.command()(command)
-app.add_typer(demo, name="demo")
+
+def application() -> typer.Typer:
+    """Return the commands, as the table has them now."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made = {name: function_of(command) for name, command in COMMANDS.items()}
+    first = made.pop("resample")
+    functions = {"resample": first, "batch": batch_function(COMMANDS), **made, "info": info}
+    functions |= {"explain": explaining(COMMANDS["resample"], EXPLAIN_RESAMPLE)}
+    functions |= {"verify": verify, "warmup": warmup}
+    for name, function in functions.items():
+        app.command(name)(function)
+    app.add_typer(demo, name="demo")
+    app.callback()(upsample_cli)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -52,7 +47,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def upsample_cli(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
@@ -64,7 +58,7 @@ def upsample_cli(
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
-        result = app(arguments, prog_name=console.PROGRAM, standalone_mode=False)
+        result = application()(arguments, prog_name=console.PROGRAM, standalone_mode=False)
     except TyperException as error:
         if message := _usage_message(error):  # empty after help that nobody asked for
             console.error(message)

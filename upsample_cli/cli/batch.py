@@ -1,17 +1,17 @@
 """``upsample-cli batch``: a folder tree, file by file."""
 
+import functools
 import inspect
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from upsample_cli.cli import batch_options as own
 from upsample_cli.cli import console, options
-from upsample_cli.cli.conv_transpose import conv_transpose
-from upsample_cli.cli.pool import pool
-from upsample_cli.cli.resample import resample
+from upsample_cli.cli.command import REQUIRED, Command, signature_of
 from upsample_cli.cli.signals import Stopped
 from upsample_cli.errors import RequestError
 
@@ -21,24 +21,15 @@ if TYPE_CHECKING:
 
 FAILED = 1
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "resample": resample,
-    "pool": pool,
-    "conv-transpose": conv_transpose,
-}
-"""Operation → the command whose options it takes."""
-
-OF_ONE_FILE = ("source", "output", "indices", "explain", "format_name")
-"""Parameters of those commands that a batch has in a way of its own, or not at all."""
-
 FIRST = ("context", "source", "target")
 
 
 def batch(
+    *,
     context: typer.Context,
     source: own.SourceFolder,
     target: own.TargetFolder,
-    op: own.Operation = own.OpName["resample"],
+    op: Enum,
     pattern: own.Pattern = None,
     exclude: own.Exclude = None,
     labels_pattern: own.LabelsPattern = None,
@@ -56,6 +47,7 @@ def batch(
     stride: own.Stride = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
+    able: Mapping[str, Command],
     **given: Any,
 ) -> int:
     """Resample every image, volume and array of a folder tree into another folder.
@@ -77,7 +69,7 @@ def batch(
     request = BatchRequest(
         source=source,
         target=target,
-        operation=_operation(context, op.value, given | {"stride": stride}),
+        operation=_operation(context, able, op.value, given | {"stride": stride}),
         version=__version__,
         selection=Selection(pattern or (), exclude or ()),
         naming=Naming(to and "." + to.lower().lstrip("."), rename),
@@ -94,46 +86,64 @@ def batch(
     return _preview(request, quiet) if dry_run else _run(request, quiet)
 
 
-def _signature() -> inspect.Signature:
-    """Return batch's own parameters, and those of the commands that it runs."""
-    mine = inspect.signature(batch).parameters
+def batch_function(commands: Mapping[str, Command]) -> Callable[..., int]:
+    """Return what Typer calls: `batch`, with the options of the commands that it can do."""
+    able = {name: command for name, command in commands.items() if command.is_of_batch}
+
+    @functools.wraps(batch)
+    def run(*arguments: Any, **given: Any) -> int:
+        return batch(*arguments, able=able, **given)
+
+    run.__signature__ = _signature(able)  # type: ignore[attr-defined]
+    return run
+
+
+def _signature(able: Mapping[str, Command]) -> inspect.Signature:
+    """Return batch's own parameters, and those of the commands that it can do."""
+    mine = {**inspect.signature(batch).parameters}
+    mine["op"] = mine["op"].replace(annotation=own.operation_kind(able), default="resample")
+    for name in ("able", "given"):
+        mine.pop(name)
     theirs = {
-        name: parameter.replace(default=None) if parameter.default is parameter.empty else parameter
-        for command in reversed(COMMANDS.values())
-        for name, parameter in _taken_by(command).items()
-        if name not in OF_ONE_FILE
+        parameter.name: parameter
+        for command in reversed(able.values())
+        for parameter in _taken(command)
     }
     every = {**theirs, **mine}
-    every.pop("given")
     # The help shows panels in the order of their first option, and people look for the target.
-    order = dict.fromkeys([*FIRST, *_taken_by(resample), *mine, *theirs])
+    targets = [parameter.name for parameter in _taken(able["resample"])]
+    order = dict.fromkeys([*FIRST, *targets, *mine, *theirs])
     named = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Signature([every[name].replace(kind=named) for name in order if name in every])
+    return inspect.Signature([every[name].replace(kind=named) for name in order])
 
 
-def _taken_by(command: Callable[..., None]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(command).parameters
+def _taken(command: Command) -> list[inspect.Parameter]:
+    """Return the parameters that a batch takes from a command; it can demand none."""
+    taken = [option for option in command.options if not option.is_of_one_file]
+    parameters = signature_of(command, taken).parameters.values()
+    return [
+        parameter.replace(default=None) if parameter.default is REQUIRED else parameter
+        for parameter in parameters
+    ]
 
 
-def _operation(context: typer.Context, name: str, given: dict[str, Any]) -> "Operation":
+def _operation(
+    context: typer.Context, able: Mapping[str, Command], name: str, given: dict[str, Any]
+) -> "Operation":
     from upsample_cli.batch.operation import Operation
-    from upsample_cli.cli import requests
 
-    taken = _taken_by(COMMANDS[name])
+    command = able[name]
     for parameter in given:
         source = context.get_parameter_source(parameter)
-        if parameter not in taken and source is not None and source.name == "COMMANDLINE":
-            able = [op for op, command in COMMANDS.items() if parameter in _taken_by(command)]
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if is_given and not command.takes(parameter):
+            others = [other.name for other in able.values() if other.takes(parameter)]
             option = "--" + parameter.replace("_", "-")
-            raise RequestError(option, f"goes with --op {' or '.join(able)}", "drop it")
-    if name == "pool" and given["kernel_size"] is None:
-        raise RequestError("--kernel-size", "is missing", "say the size of the window")
-    builders: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "resample": requests.resample_request,
-        "pool": requests.pool_request,
-        "conv-transpose": requests.conv_transpose_request,
-    }
-    return Operation(name, builders[name](given))
+            raise RequestError(option, f"goes with --op {' or '.join(others)}", "drop it")
+    for option in command.options:
+        if option.missing and given[option.name] is None:
+            raise RequestError(option.flag, "is missing", option.missing)
+    return Operation(name, command.request_of(given), command.operation)
 
 
 def _preview(request: "BatchRequest", quiet: bool) -> int:
@@ -151,9 +161,6 @@ def _preview(request: "BatchRequest", quiet: bool) -> int:
         problem = f"needs at least {needed} of disk, but {free} are free"
         raise RequestError(request.target, problem, "free some, or do less at once")
     return FAILED if found.errors else 0
-
-
-batch.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def _run(request: "BatchRequest", quiet: bool) -> int:

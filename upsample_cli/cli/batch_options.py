@@ -1,7 +1,8 @@
 """The options that batch alone has."""
 
+from collections.abc import Iterable
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,23 +10,11 @@ from upsample_cli.cli.options import FILES, OUTPUT, PER_AXIS, WINDOW
 
 WHICH, AGAIN, SHARED = "Which files", "What is done again", "Who does it"
 
-OPERATION_NAMES = ("resample", "pool", "conv-transpose")
-OpName = Enum("OpName", {name: name for name in OPERATION_NAMES}, type=str)  # type: ignore[misc]
-
 SourceFolder = Annotated[
     str, typer.Argument(metavar="SOURCE_DIR", help="The folder with the inputs.")
 ]
 TargetFolder = Annotated[
     str, typer.Argument(metavar="TARGET_DIR", help="The folder for the outputs; it may be new.")
-]
-Operation = Annotated[
-    OpName,
-    typer.Option(
-        "--op",
-        metavar="NAME",
-        help=f"What is done to each file: {', '.join(OPERATION_NAMES)}.",
-        rich_help_panel=WHICH,
-    ),
 ]
 Pattern = Annotated[
     list[str] | None,
@@ -158,3 +147,17 @@ Stride = Annotated[
         rich_help_panel=WINDOW,
     ),
 ]
+
+
+def operation_kind(names: Iterable[str]) -> Any:
+    """Return the type of ``--op`` for Typer: one of the names."""
+    known = Enum("OpName", {name: name for name in names}, type=str)  # type: ignore[misc]
+    return Annotated[
+        known,
+        typer.Option(
+            "--op",
+            metavar="NAME",
+            help=f"What is done to each file: {', '.join(names)}.",
+            rich_help_panel=WHICH,
+        ),
+    ]

@@ -12,8 +12,8 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.text import printable
 
 if TYPE_CHECKING:
-    from upsample_cli.operations.inverse_plan import Plan
     from upsample_cli.operations.output import Summary
+    from upsample_cli.operations.requests import FileRequest
 
 PROGRAM = "upsample-cli"
 SECONDS_BEFORE_A_BAR = 1.0
@@ -86,13 +86,14 @@ def finished(done: "Summary", *, quiet: bool) -> None:
     summary(done.line, quiet=quiet)
 
 
-def explanation(plan: "Plan", max_memory: int | None, *, quiet: bool) -> None:
-    """Print what a plan would do, and whether memory allows it; close its files."""
-    from upsample_cli.operations.explain import explain_plan
+def explanation(operation: str, request: "FileRequest", source: str, *, quiet: bool) -> None:
+    """Print what an operation would do to a file, and whether memory allows it."""
+    from upsample_cli.operations.explain import explained
+    from upsample_cli.operations.work import prepare
 
-    with contextlib.closing(plan):
-        answer(explain_plan(plan, max_memory))
-        notes(plan.warnings, plan.hints, quiet=quiet)
+    with contextlib.closing(prepare(operation, request, source)) as work:
+        answer(explained(work))
+        notes(work.warnings, work.hints, quiet=quiet)
 
 
 def answer(text: str) -> None:

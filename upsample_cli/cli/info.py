@@ -19,7 +19,7 @@ def info(
 
     from upsample_cli.files import open_source
     from upsample_cli.files.images.options import ImageOptions
-    from upsample_cli.operations.explain import as_json, as_text
+    from upsample_cli.operations.facts import as_json, as_text
 
     with closing(open_source(source, ImageOptions(frame=frame, max_pixels=max_pixels))) as opened:
         facts = {"file": opened.name, **opened.facts()}

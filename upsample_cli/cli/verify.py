@@ -65,7 +65,7 @@ def verify(
     for option, given in (("--tolerance", tolerance), ("--values", values)):
         if given is not None and not isfinite(given):
             raise RequestError(option, f"{given} is no distance", "use a finite number")
-    from upsample_cli.operations.explain import as_json
+    from upsample_cli.operations.facts import as_json
     from upsample_cli.verify import verdict
 
     if values is not None and no_values:

@@ -1,39 +1,35 @@
 """The transposed convolution of a file, in real units."""
 
-import contextlib
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files import open_source
 from upsample_cli.files.images.formats import WITH_ALPHA, mode_for_dtype
-from upsample_cli.operations.advice import warnings_about_source
-from upsample_cli.operations.inverse_plan import Plan, destination, write_results
-from upsample_cli.operations.output import (
-    Progress,
-    Summary,
-    check_output,
-    check_room,
-    file_names,
-    loss_warning,
-    named_dtype,
-    open_outputs,
+from upsample_cli.operations.advice import source_warnings
+from upsample_cli.operations.output import loss_warning
+from upsample_cli.operations.requests import ConvolveRequest, named_dtype
+from upsample_cli.operations.stack import (
+    Stack,
+    per_axis,
+    settle_spatial,
+    stack_of,
+    three_dimensional,
 )
-from upsample_cli.operations.requests import ConvolveRequest, check_kernel_options
-from upsample_cli.operations.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
+from upsample_cli.operations.stacked import Stacked
 from upsample_cli.operations.weights import (
     Kernel,
     given_kernel,
     named_kernel,
     read_array,
-    set_spatial_of_weight,
+    settle_spatial_of_weight,
 )
+from upsample_cli.operations.work import from_source
 from upsample_cli.passes.elements import store
 from upsample_cli.passes.transposed import scratch_elements, transposed_array
 from upsample_cli.resources.pieces import Pieces
@@ -50,62 +46,74 @@ DOUBLE_BYTES = 8
 
 
 @dataclass(kw_only=True)
-class ConvolvePlan(Plan):
+class ConvolveWork(Stacked):
     """A transposed convolution that is ready to run."""
 
+    request: ConvolveRequest
     kernel: Kernel
-    misfits: int = 0
+    misfits: int = field(default=0, init=False)
 
     @property
     def sums_in(self) -> np.dtype[Any]:
         """The dtype of the arithmetic: float64 where float32 would lose stored digits."""
-        return np.result_type(self.stack.dtype, self.dtype, np.float32)
+        return np.result_type(self.stack.dtype, self.dtype_out, np.float32)
 
-    @property
-    def scratch_bytes(self) -> int:
-        """The real values, the sums where they are not the output itself, and what they take."""
-        kernel, stack, count = self.kernel, self.stack, self.batch_size
+    def scratch_bytes(self, pieces: Pieces) -> int:
+        """Return the real values, sums that are not the output itself, and what they take."""
+        kernel, stack, count = self.kernel, self.stack, self.batch_size(pieces)
         groups, element = kernel.groups, self.sums_in.itemsize
         source = (count, groups, stack.channels // groups, *three_dimensional(stack.spatial, 1))
-        target = (count, groups, self.channels // groups, *three_dimensional(self.sizes, 1))
+        target = (count, groups, self.channels // groups, *three_dimensional(self.shape_out, 1))
         windows = three_dimensional(kernel.windows, Window(1, 1))
         padded = scratch_elements(source, kernel.weight, windows, target) * element
         real, sums = math.prod(source) * element, math.prod(target) * element
-        if stack.source.kind == "volume" and stack.source.header.scaling != (1.0, 0.0):
+        if stack.scaling != (1.0, 0.0):
             padded = max(padded, 2 * DOUBLE_BYTES * math.prod(source))
-        if self.dtype == self.sums_in:
+        if self.dtype_out == self.sums_in:
             return real + padded
-        return real + sums + max(0, padded - self.batch_out)
+        return real + sums + max(0, padded - self.batch_out(pieces))
+
+    def batches(self) -> Iterator[Array]:
+        """Yield what is convolved, in the output's dtype."""
+        kernel, stack, element = self.kernel, self.stack, self.sums_in
+        groups, each = kernel.groups, stack.channels // kernel.groups
+        outputs = kernel.channels_out // groups
+        windows = three_dimensional(kernel.windows, Window(1, 1))
+        spatial = three_dimensional(stack.spatial, 1)
+        sizes = three_dimensional(self.shape_out, 1)
+        taps = three_dimensional(kernel.weight.shape[2:], 1)
+        weight = np.ascontiguousarray(kernel.weight, element).reshape(groups, each, outputs, *taps)
+        bias = kernel.bias.astype(element).reshape(groups, outputs)
+        for batch in stack.batches(self.pieces.division):
+            real = real_values(stack, batch, element).reshape(len(batch), groups, each, *spatial)
+            sums = np.empty((len(batch), groups, outputs, *sizes), element)
+            transposed_array(real, weight, bias, windows, sums, self.pieces.threads)
+            result = sums
+            if self.dtype_out != element:
+                result = np.empty(sums.shape, self.dtype_out)
+                self.misfits += store(sums, result)
+            yield result.reshape(len(batch), kernel.channels_out, *self.shape_out)
+
+    def conclude(self) -> None:
+        """Take note of the values that were changed."""
+        if self.misfits:
+            self.warnings.append(loss_warning(self.misfits, self.dtype_out))
 
 
-def prepare_convolve(request: ConvolveRequest, input_name: str) -> ConvolvePlan:
-    """Open the input and settle how it is convolved; the caller closes the source.
-
-    Raises
-    ------
-    FileError
-        If the input or the weights cannot be read or are broken.
-    RequestError
-        If it cannot be convolved as requested.
-    """
-    check_kernel_options(request)
+def prepare(request: ConvolveRequest, input_name: str) -> ConvolveWork:
+    """Open the input and settle how it is convolved; errors as in `operations.work.prepare`."""
     weight = read_array(request.weight) if request.weight else None
-    source = open_source(input_name, request.image)
-    try:
-        return _prepare(request, source, weight)
-    except BaseException:
-        source.close()
-        raise
+    return from_source(request, input_name, partial(_prepare, request, weight))
 
 
-def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -> ConvolvePlan:
+def _prepare(request: ConvolveRequest, weight: Array | None, source: "Source") -> ConvolveWork:
     if weight is None:
-        hint = set_spatial(source, [request.stride, request.output_size])
+        hint = settle_spatial(source, [request.stride, request.output_size])
         stack = stack_of(source)
         kernel = named_kernel(request, stack)
     else:
         hint = ""
-        set_spatial_of_weight(source, weight)
+        settle_spatial_of_weight(source, weight)
         stack = stack_of(source, mixes=True)
         kernel = given_kernel(request, stack, weight)
     dtype = _output_dtype(request, stack)
@@ -116,23 +124,24 @@ def _prepare(request: ConvolveRequest, source: "Source", weight: Array | None) -
         )
     ]
     has_channel_axis = source.kind == "image" or (source.kind == "array" and weight is not None)
-    plan = ConvolvePlan(
-        stack,
-        axes,
-        (*stack.leading[:-1], kernel.channels_out) if has_channel_axis else stack.leading,
-        kernel.channels_out,
-        dtype,
-        f"transposed convolution ({request.kernel or 'weight'})",
-        [_formula(*of_axis) for of_axis in zip(kernel.windows, axes, strict=True)],
-        pieces=Pieces(request.threads),
+    blur = "a transposed convolution" if request.kernel != "nearest" else ""
+    _check_channels(stack, kernel)
+    work = ConvolveWork(
+        request=request,
+        source=source,
+        axes=axes,
+        dtype_out=dtype,
+        channels=kernel.channels_out,
+        warnings=[*source_warnings(source, blur, "use --kernel nearest")],
         hints=[hint] if hint else [],
+        stack=stack,
+        leading=(*stack.leading[:-1], kernel.channels_out) if has_channel_axis else stack.leading,
+        name=f"transposed convolution ({request.kernel or 'weight'})",
+        formulas=[_formula(*of_axis) for of_axis in zip(kernel.windows, axes, strict=True)],
         kernel=kernel,
     )
-    blurs = request.kernel != "nearest"
-    blur = "a transposed convolution" if blurs else ""
-    plan.warnings += warnings_about_source(source, blur, "use --kernel nearest")
-    _settle_elements(plan)
-    return plan
+    _settle_elements(work)
+    return work
 
 
 def _output_dtype(request: ConvolveRequest, stack: Stack) -> np.dtype[Any]:
@@ -174,90 +183,35 @@ def _formula(window: Window, axis: AxisMap) -> str:
     )
 
 
-def _settle_elements(plan: ConvolvePlan) -> None:
-    """Settle the output's header, or its Pillow mode, for as many channels as there will be."""
-    source, channels = plan.stack.source, plan.channels
-    if source.kind == "array":
-        return
+def _check_channels(stack: Stack, kernel: Kernel) -> None:
+    """Refuse as many channels as an image or a volume cannot hold."""
+    source, channels = stack.source, kernel.channels_out
     is_grey = source.kind == "image" and channels == 1
-    if channels != plan.stack.channels and not is_grey:
+    if source.kind != "array" and channels != stack.channels and not is_grey:
         raise RequestError(
             "--weight",
-            f"makes {channels} channels of {plan.stack.channels}, which {source.name} cannot hold",
+            f"makes {channels} channels of {stack.channels}, which {source.name} cannot hold",
             "make as many as there are, or use a .npy array",
         )
+
+
+def _settle_elements(work: ConvolveWork) -> None:
+    """Settle the output's header, or its Pillow mode, for as many channels as there will be."""
+    source, stack = work.source, work.stack
     if source.kind == "image":
-        own = "L" if channels != plan.stack.channels else plan.stack.image_mode
-        plan.image_mode = mode_for_dtype(own, plan.dtype)
-        if plan.image_mode in WITH_ALPHA:
-            plan.hints.append("transparency is one channel of many here; colours may bleed from it")
-        return
-    from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-    assert source.header.format == "NIfTI"  # or it would be no stack
-    plan.header, warnings = resampled_header(source.header, plan.axes[::-1], plan.dtype)
-    plan.header.fields["scl_slope"], plan.header.fields["scl_inter"] = 1, 0
-    plan.warnings += warnings
-
-
-def conv_transpose(
-    request: ConvolveRequest, input_name: str, output_name: str, progress: Progress
-) -> Summary:
-    """Write the transposed convolution of one file into another.
-
-    Parameters
-    ----------
-    request
-        What to do.
-    input_name, output_name
-        Paths, or ``-`` for standard input and output.
-    progress
-        As in `upsample_cli.operations.resample.resample`.
-
-    Raises
-    ------
-    FileError, RequestError
-        With nothing written, and nothing left behind.
-    """
-    started = time.perf_counter()
-    check_output(input_name, output_name, force=request.force)
-    with contextlib.closing(prepare_convolve(request, input_name)) as plan:
-        output = destination(plan, request, output_name)
-        check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
-        names = file_names(output)
-        with open_outputs(names, force=request.force) as files, progress(plan.output_bytes) as done:
-            results = _convolved(plan, plan.pieces.threads)
-            write_results(plan, request, output, files, results, done)
-        if plan.misfits:
-            plan.warnings.append(loss_warning(plan.misfits, plan.dtype))
-    return plan.summary((input_name, output_name), time.perf_counter() - started)
-
-
-def _convolved(plan: ConvolvePlan, threads: int) -> Iterator[Array]:
-    """Yield batches (n, channels out, *sizes) of the output's dtype."""
-    kernel, stack, element = plan.kernel, plan.stack, plan.sums_in
-    groups, each = kernel.groups, stack.channels // kernel.groups
-    outputs = kernel.channels_out // groups
-    windows = three_dimensional(kernel.windows, Window(1, 1))
-    spatial = three_dimensional(stack.spatial, 1)
-    sizes = three_dimensional(plan.sizes, 1)
-    taps = three_dimensional(kernel.weight.shape[2:], 1)
-    weight = np.ascontiguousarray(kernel.weight, element).reshape(groups, each, outputs, *taps)
-    bias = kernel.bias.astype(element).reshape(groups, outputs)
-    for batch in stack.batches(plan.pieces.division):
-        real = real_values(stack, batch, element).reshape(len(batch), groups, each, *spatial)
-        sums = np.empty((len(batch), groups, outputs, *sizes), element)
-        transposed_array(real, weight, bias, windows, sums, threads)
-        result = sums
-        if plan.dtype != element:
-            result = np.empty(sums.shape, plan.dtype)
-            plan.misfits += store(sums, result)
-        yield result.reshape(len(batch), kernel.channels_out, *plan.sizes)
+        own = "L" if work.channels != stack.channels else stack.image_mode
+        work.image_mode = mode_for_dtype(own, work.dtype_out)
+        if work.image_mode in WITH_ALPHA:
+            work.hints.append("transparency is one channel of many here; colours may bleed from it")
+    elif source.kind == "volume":
+        header, warnings = source.header.resampled(work.axes[::-1], work.dtype_out)
+        work.header = header.unscaled()
+        work.warnings += warnings
 
 
 def real_values(stack: Stack, batch: Array, element: np.dtype[Any]) -> Array:
     """Return stored values as what they stand for."""
-    scaling = stack.source.header.scaling if stack.source.kind == "volume" else (1.0, 0.0)
+    scaling = stack.scaling
     if scaling == (1.0, 0.0):
         return batch.astype(element)
     # What a slope makes infinite is counted where it is written.

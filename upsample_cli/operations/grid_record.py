@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.streams import open_input
 from upsample_cli.files.volumes.nifti_geometry import SPATIAL_UNIT, Geometry, parts
 from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.operations.facts import Facts, finite
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import Grid, corner_tolerance, resampled_affine
 from upsample_cli.sampling.target import LARGEST_AXIS, Target
 
 if TYPE_CHECKING:
     from upsample_cli.files.volumes.nifti_header import NiftiHeader
-    from upsample_cli.operations.job import Job
+    from upsample_cli.operations.resample import Resampling
 
 SUFFIX = ".record.json"
 FORMAT = "upsample-cli record 1"
@@ -31,51 +32,52 @@ HEADER_SIZES = {1: 348, 2: 540}
 SIZE_TOLERANCE = 1e-4
 """The part by which a tool may have rounded a voxel size, where no form says where voxels are."""
 
-Facts = dict[str, Any]
-
 
 def record_name(name: str) -> str:
     """Return the name of the record that belongs to a volume, of a pair to its header.
 
+    Raises
+    ------
+    RequestError
+        For standard output, which has no place for it.
+
     >>> record_name("scans/t1_x2.nii.gz")
     'scans/t1_x2.nii.gz.record.json'
     """
+    if name == "-":
+        problem = "standard output has no place for it"
+        raise RequestError("--record", problem, "name a file")
     pair = pair_names(name)
     return (pair[0] if pair else name) + SUFFIX
 
 
-def record_of(job: "Job", source_name: str) -> bytes:
-    """Return the record of a job, as the bytes of its file.
+def record_of(work: "Resampling") -> bytes:
+    """Return the record of a resample, as the bytes of its file.
 
     Raises
     ------
     RequestError
-        If the job's input is no NIfTI volume, or its target no sampling of each axis.
+        If the input is no NIfTI volume, or the target no sampling of each axis.
     """
-    source, method, target = job.source, job.method, job.request.target
+    source, method, target = work.source, work.method, work.request.target
     if not isinstance(target, Target):
         problem = f"does not go with --{target.kind}, which has no way back axis by axis"
         raise RequestError("--record", problem, "drop it, and go back with --like INPUT")
-    if source.kind != "volume" or source.header.format != "NIfTI":
+    if source.kind != "volume" or work.header is None:
         raise RequestError("--record", "is for NIfTI volumes", "drop it")
-    assert job.header is not None
-    header, geometry = source.header, Geometry.of(source.header)
+    header = source.header
+    header.check_able("record", "--record")
     facts = {
         "format": FORMAT,
         "source": {
-            "name": source_name,
-            "header_sha256": hashlib.sha256(bytes(header.fields.binaryblock)).hexdigest(),
+            "name": Path(source.name).name,
+            "header_sha256": hashlib.sha256(header.field_bytes).hexdigest(),
             **header.facts(),
         },
-        "geometry": {
-            "nifti": next(n for n, size in HEADER_SIZES.items() if size == geometry.header_size),
-            "byte_order": next(name for name, order in ORDERS.items() if order == geometry.order),
-            "fields": {name: value.hex() for name, value in geometry.fields.items()},
-            "unit": geometry.unit,
-        },
+        "geometry": _geometry_facts(header.geometry()),
         "axes": [
             {name: getattr(axis, name) for name in ("size_in", "size_out", "start", "step")}
-            for axis in job.axes[::-1]
+            for axis in work.axes[::-1]
         ],
         "target": {"kind": target.kind, "values": list(target.values)},
         "mode": {
@@ -83,11 +85,20 @@ def record_of(job: "Job", source_name: str) -> bytes:
             "align_corners": method.align_corners,
             "antialias": method.antialias,
         },
-        "output": job.header.facts(),
+        "output": work.header.facts(),
         "versions": _versions(),
     }
-    text = json.dumps(_finite(facts), indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(finite(facts), indent=1, sort_keys=True, ensure_ascii=False)
     return (text + "\n").encode()
+
+
+def _geometry_facts(geometry: Geometry) -> Facts:
+    return {
+        "nifti": next(n for n, size in HEADER_SIZES.items() if size == geometry.header_size),
+        "byte_order": next(name for name, order in ORDERS.items() if order == geometry.order),
+        "fields": {name: value.hex() for name, value in geometry.fields.items()},
+        "unit": geometry.unit,
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -96,16 +107,8 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("upsample-cli", "numpy", "nibabel")}
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 @dataclass(frozen=True)
-class Record:
+class GridRecord:
     """What a record says of the way back.
 
     Attributes
@@ -188,7 +191,7 @@ def _by(numbers: Sequence[float]) -> str:
     return "×".join(f"{number:.6g}" for number in numbers)
 
 
-def read_record(name: str) -> Record:
+def read_record(name: str) -> GridRecord:
     """Read and check a record.
 
     Raises
@@ -212,7 +215,7 @@ def read_record(name: str) -> Record:
     if header.spatial != tuple(axis.size_in for axis in axes):
         problem = "is no usable record (its axes contradict its geometry)"
         raise FileError(name, problem, REMEDY)
-    return Record(name, geometry, axes)
+    return GridRecord(name, geometry, axes)
 
 
 def _parsed(text: bytes, name: str) -> Any:

@@ -48,7 +48,7 @@ BROKEN = "is not a record that pool wrote, or is damaged"
 
 
 @dataclass(frozen=True)
-class Record:
+class Pooling:
     """What pooling did to a file.
 
     Attributes
@@ -77,10 +77,10 @@ class Record:
         return self.shape[len(self.shape) - len(self.windows) :]
 
 
-def record_name(pooled: str, given: str | None) -> str:
-    """Return the file of a pooled file's record: the one given, or the one beside it.
+def indices_name(pooled: str, given: str | None) -> str:
+    """Return the file of a pooled file's indices: the one given, or the one beside it.
 
-    >>> record_name("a/out.nii.gz", None)
+    >>> indices_name("a/out.nii.gz", None)
     'a/out.indices.npz'
     """
     if given is None and pooled == "-":
@@ -97,8 +97,7 @@ class Checksum:
 
     def __init__(self, stack: Stack) -> None:
         self.dtype = stack.dtype.newbyteorder("<")
-        scaling = stack.source.header.scaling if stack.source.kind == "volume" else (1.0, 0.0)
-        self.digest = hashlib.sha256(f"{self.dtype.str} {scaling}".encode())
+        self.digest = hashlib.sha256(f"{self.dtype.str} {stack.scaling}".encode())
 
     def add(self, values: Array) -> None:
         """Take the next batch of stored values."""
@@ -109,20 +108,20 @@ class Checksum:
         return self.digest.hexdigest()
 
 
-def write_record(file: BinaryIO, record: Record, indices: Array, checksum: str) -> None:
-    """Write a record; its bytes depend on the arguments alone."""
-    windows = record.windows
+def write_indices(file: BinaryIO, pooling: Pooling, indices: Array, checksum: str) -> None:
+    """Write the file of indices; its bytes depend on the arguments alone."""
+    windows = pooling.windows
     members: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "kind": record.kind,
+        "kind": pooling.kind,
         "kernel_size": [window.kernel for window in windows],
         "stride": [window.stride for window in windows],
         "padding": [window.padding for window in windows],
         "dilation": [window.dilation for window in windows],
-        "ceil_mode": record.ceil_mode,
-        "shape": record.shape,
-        "header": np.frombuffer(record.header, np.uint8),
+        "ceil_mode": pooling.ceil_mode,
+        "shape": pooling.shape,
+        "header": np.frombuffer(pooling.header, np.uint8),
         "checksum": checksum,
         "indices": indices,
     }
@@ -133,13 +132,13 @@ def write_record(file: BinaryIO, record: Record, indices: Array, checksum: str) 
                 npy_format.write_array(member, np.asarray(value), allow_pickle=False)
 
 
-class RecordFile:
-    """An open record. Everything in it may be hostile.
+class IndicesFile:
+    """An open pooling. Everything in it may be hostile.
 
     Raises
     ------
     FileError
-        If it is no record, or says what cannot be.
+        If it is not what pool wrote, or says what cannot be.
     """
 
     def __init__(self, name: str) -> None:
@@ -152,12 +151,12 @@ class RecordFile:
         try:
             with self._named_errors():
                 self.archive = zipfile.ZipFile(self.file)
-            self.record = self._read_record()
+            self.pooling = self._read_pooling()
         except BaseException:
             self.close()
             raise
 
-    def _read_record(self) -> Record:
+    def _read_pooling(self) -> Pooling:
         with self._named_errors():
             if self._text("format") != FORMAT:
                 raise ValueError("it has another format")
@@ -172,7 +171,7 @@ class RecordFile:
                 raise ValueError("its shape is not possible")
             ceil_mode = bool(self._member("ceil_mode", "b", 1).ravel()[0])
             header = self._member("header", "u", LARGEST_HEADER).tobytes()
-            return Record(self._text("kind"), windows, ceil_mode, shape, header)
+            return Pooling(self._text("kind"), windows, ceil_mode, shape, header)
 
     def checksum(self) -> str:
         """Return the checksum of the pooled values."""
@@ -191,7 +190,7 @@ class RecordFile:
         """Return the header of the original volume."""
         from upsample_cli.files.volumes.nifti_header import read_header
 
-        stream = io.BytesIO(self.record.header)
+        stream = io.BytesIO(self.pooling.header)
 
         def read(count: int) -> bytes:
             found = stream.read(count)

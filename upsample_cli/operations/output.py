@@ -19,7 +19,6 @@ from upsample_cli.files.atomic import AtomicFile, check_destination
 from upsample_cli.files.images.formats import check_can_write, check_size, format_of_suffix
 from upsample_cli.files.streams import standard_output
 from upsample_cli.files.volumes.pairs import pair_names
-from upsample_cli.resources.machine import check_disk, check_memory
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -147,13 +146,9 @@ def check_image(
     check_size(output.image_format, shape, output.name)
 
 
-def check_room(
-    output: Destination, *, memory: int, disk: int, remedy: str = "ask for a smaller output"
-) -> None:
-    """Refuse work that needs more bytes of memory, or of disk before compression, than are free."""
-    check_memory(output.name, memory, remedy)
-    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
-    check_disk(output.name, disk // ratio)
+def space_on_disk(output: Destination, size: int) -> int:
+    """Return the bytes that a file of so many bytes of elements takes on its disk at least."""
+    return size // (1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST)
 
 
 def file_names(output: Destination) -> list[str]:
@@ -168,10 +163,15 @@ def file_names(output: Destination) -> list[str]:
 
 @contextlib.contextmanager
 def open_outputs(names: list[str], *, force: bool) -> Iterator[list[BinaryIO]]:
-    """Open the files that make up one output; they appear together, or not at all."""
-    if names == ["-"]:
-        with _named_write_errors("-"), standard_output() as stream:
-            yield [stream]
+    """Open the files that make up one output; they appear together, or not at all.
+
+    The first name may be ``-``; then only what is to lie beside it appears together.
+    """
+    if names[0] == "-":
+        with contextlib.ExitStack() as stack:
+            beside = stack.enter_context(open_outputs(names[1:], force=force)) if names[1:] else []
+            stack.enter_context(_named_write_errors("-"))
+            yield [stack.enter_context(standard_output()), *beside]
         return
     with contextlib.ExitStack() as stack:
         atomic = []
@@ -229,13 +229,3 @@ def loss_warning(misfits: int, dtype: np.dtype[Any], *, can_be_nan: bool = True)
     if dtype.kind not in "fc" and can_be_nan:
         became += ", and NaN became 0"
     return f"{misfits} values do not fit in {dtype.name}: they {became}"
-
-
-def named_dtype(name: str) -> np.dtype[Any]:
-    """Return the native dtype that ``--dtype`` names."""
-    try:
-        return np.dtype(name).newbyteorder("=")
-    except TypeError as error:
-        raise RequestError(
-            "--dtype", f"{name} is unknown", "use a NumPy name such as uint8, int16 or float32"
-        ) from error

@@ -1,37 +1,30 @@
 """Max-pool a file, and record where each maximum was."""
 
-import contextlib
 import math
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files import open_source
-from upsample_cli.files.images.formats import LOSSY
-from upsample_cli.operations.advice import warnings_about_source
-from upsample_cli.operations.indices import Checksum, Record, record_name, write_record
-from upsample_cli.operations.inverse_plan import (
-    Plan,
-    destination,
-    write_results,
-)
-from upsample_cli.operations.output import (
-    Destination,
-    Progress,
-    Summary,
-    check_output,
-    check_room,
-    file_names,
-    open_outputs,
-)
+from upsample_cli.files.images.formats import format_named
+from upsample_cli.operations.advice import source_warnings
+from upsample_cli.operations.indices import Checksum, Pooling, indices_name, write_indices
+from upsample_cli.operations.output import file_names
 from upsample_cli.operations.requests import PoolRequest
-from upsample_cli.operations.stack import Stack, per_axis, set_spatial, stack_of, three_dimensional
+from upsample_cli.operations.stack import (
+    Stack,
+    per_axis,
+    settle_spatial,
+    stack_of,
+    three_dimensional,
+)
+from upsample_cli.operations.stacked import Stacked
+from upsample_cli.operations.work import from_source
 from upsample_cli.passes.pooling import pool_array
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
@@ -49,49 +42,95 @@ OPAQUE = 255
 
 
 @dataclass(kw_only=True)
-class PoolPlan(Plan):
-    """A pooling that is ready to run, and what its record will say."""
+class PoolWork(Stacked):
+    """A pooling that is ready to run, and what its file of indices will say."""
 
-    record: Record
+    request: PoolRequest
+    pooling: Pooling
+    checksum: Checksum = field(init=False)
+    indices: list[Array] = field(default_factory=list, init=False)
+
+    is_exact = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.checksum = Checksum(self.stack)
 
     @property
-    def kept_bytes(self) -> int:
-        """The indices, and all of them once more when several batches become one."""
-        indices = INDEX_BYTES * math.prod(self.leading) * math.prod(self.sizes)
-        return indices * (2 if self.batch_size < self.stack.items else 1)
+    def bytes_beside(self) -> int:
+        """The size of the indices, before compression."""
+        return INDEX_BYTES * math.prod(self.layout.shape)
 
-    @property
-    def scratch_bytes(self) -> int:
-        """Values in an order or a dtype that can be compared, or what NumPy writes at once."""
-        ordered = 0
+    def kept_bytes(self, pieces: Pieces) -> int:
+        """Return the size of the indices, and all of them again if batches become one."""
+        return self.bytes_beside * (2 if self.batch_size(pieces) < self.stack.items else 1)
+
+    def scratch_bytes(self, pieces: Pieces) -> int:
+        """Return what values take that can be compared, or what NumPy writes at once."""
+        read, ordered = self.batch_in(pieces), 0
         if falls(self.stack):
-            ordered = self.batch_in + self.batch_out
-        elif self.dtype == np.float16:
-            ordered = 2 * (self.batch_in + self.batch_out)
-        return max(ordered, min(WRITTEN_AT_ONCE, self.kept_bytes) - self.batch_in)
+            ordered = read + self.batch_out(pieces)
+        elif self.dtype_out == np.float16:
+            ordered = 2 * (read + self.batch_out(pieces))
+        return max(ordered, min(WRITTEN_AT_ONCE, self.kept_bytes(pieces)) - read)
+
+    def check_output(self) -> None:
+        """Refuse what would not be the pooled values, or would replace them by the indices."""
+        name, own = self.output.name, file_names(self.output)
+        if self.source.kind == "image" and format_named(self.output.image_format).is_lossy:
+            problem = "changes values, which then do not belong to their indices"
+            remedy = "write .png, .tif or .webp"
+            raise RequestError(name, f"{self.output.image_format} {problem}", remedy)
+        indices = indices_name(name, self.request.indices)
+        if os.path.realpath(indices) in map(os.path.realpath, own):
+            raise RequestError("--indices", f"{indices} is the output itself", "name another file")
+
+    def batches(self) -> Iterator[Array]:
+        """Yield the maxima; their indices are kept."""
+        for batch in self.stack.batches(self.pieces.division):
+            values, places = self._pooled(batch)
+            self._check_transparency(values)
+            self.checksum.add(values)
+            self.indices.append(places)
+            yield values
+
+    def _pooled(self, batch: Array) -> tuple[Array, NDArray[np.int64]]:
+        """Return the maxima of real values, and their indices, of shape (n, channels, *sizes)."""
+        windows = three_dimensional(self.pooling.windows, Window(1, 1))
+        sizes = three_dimensional(self.shape_out, 1)
+        volumes = batch.reshape(-1, *three_dimensional(self.stack.spatial, 1))
+        is_falling = falls(self.stack)
+        values, indices = pool_array(
+            reversed_order(volumes) if is_falling else volumes, windows, sizes, self.pieces.threads
+        )
+        shape = (*batch.shape[:2], *self.shape_out)
+        values = reversed_order(values) if is_falling else values
+        return values.reshape(shape), indices.reshape(shape)
+
+    def _check_transparency(self, values: Array) -> None:
+        """Refuse opaque pixels with transparency where a format would drop that of all pixels."""
+        if self.source.kind != "image" or self.image_mode != "RGBA":
+            return
+        name = self.output.image_format
+        if format_named(name).drops_opaque_alpha and (values[:, -1] == OPAQUE).all():
+            problem = f"{name} drops transparency that no pixel has left, which unpool would miss"
+            raise RequestError(self.output.name, problem, "write .png or .tif")
+
+    def write_beside(self, files: list[BinaryIO]) -> None:
+        """Write the indices."""
+        whole = self.indices[0] if len(self.indices) == 1 else np.concatenate(self.indices)
+        whole = whole.reshape(self.layout.shape)
+        write_indices(files[0], self.pooling, whole, self.checksum.text())
 
 
-def prepare_pool(request: PoolRequest, input_name: str) -> PoolPlan:
-    """Open the input and settle how it is pooled; the caller closes the source.
-
-    Raises
-    ------
-    FileError
-        If the input cannot be read or is broken.
-    RequestError
-        If it cannot be pooled as requested.
-    """
-    source = open_source(input_name, request.image)
-    try:
-        return _prepare(request, source)
-    except BaseException:
-        source.close()
-        raise
+def prepare(request: PoolRequest, input_name: str) -> PoolWork:
+    """Open the input and settle how it is pooled; errors as in `operations.work.prepare`."""
+    return from_source(request, input_name, partial(_prepare, request))
 
 
-def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
+def _prepare(request: PoolRequest, source: "Source") -> PoolWork:
     numbers = (request.kernel_size, request.stride, request.padding, request.dilation)
-    hint = set_spatial(source, numbers)
+    hint = settle_spatial(source, numbers)
     stack = stack_of(source)
     if stack.dtype.kind not in "biuf" or stack.dtype.itemsize > 8:
         remedy = "use integers or floats of up to 64 bits"
@@ -101,28 +140,28 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
         _pooled(window, size, request.ceil_mode)
         for window, size in zip(windows, stack.spatial, strict=True)
     ]
-    header = source.header.to_bytes() if source.kind == "volume" else b""
-    plan = PoolPlan(
-        stack,
-        axes,
-        stack.leading,
-        stack.channels,
-        stack.dtype,
-        "max-pool " + "×".join(str(window.kernel) for window in reversed(windows)),
-        [_formula(*of_axis, request.ceil_mode) for of_axis in zip(windows, axes, strict=True)],
-        image_mode=stack.image_mode,
-        pieces=Pieces(request.threads),
-        hints=[hint] if hint else [],
-        record=Record(source.kind, tuple(windows), request.ceil_mode, stack.shape, header),
-    )
-    plan.warnings += warnings_about_source(source, "", "")
+    header, fields, warnings = None, b"", [*source_warnings(source, "", "")]
     if source.kind == "volume":
-        from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-        assert source.header.format == "NIfTI"  # or it would be no stack
-        plan.header, warnings = resampled_header(source.header, axes[::-1], stack.dtype)
-        plan.warnings += warnings
-    return plan
+        header, more = source.header.resampled(axes[::-1], stack.dtype)
+        fields, warnings = source.header.to_bytes(), warnings + more
+    return PoolWork(
+        request=request,
+        source=source,
+        axes=axes,
+        dtype_out=stack.dtype,
+        channels=stack.channels,
+        header=header,
+        image_mode=stack.image_mode,
+        warnings=warnings,
+        hints=[hint] if hint else [],
+        stack=stack,
+        leading=stack.leading,
+        name="max-pool " + "×".join(str(window.kernel) for window in reversed(windows)),
+        formulas=[
+            _formula(*of_axis, request.ceil_mode) for of_axis in zip(windows, axes, strict=True)
+        ],
+        pooling=Pooling(source.kind, tuple(windows), request.ceil_mode, stack.shape, fields),
+    )
 
 
 def _windows(request: PoolRequest, dimensions: int) -> list[Window]:
@@ -155,110 +194,9 @@ def _formula(window: Window, axis: AxisMap, ceil_mode: bool) -> str:
     return numbers + (" - 1, as it would begin beyond the input" if drops else "")
 
 
-def pool(request: PoolRequest, input_name: str, output_name: str, progress: Progress) -> Summary:
-    """Pool one file into another, and write the record of its indices.
-
-    Parameters
-    ----------
-    request
-        What to do.
-    input_name, output_name
-        Paths, or ``-`` for standard input and output.
-    progress
-        As in `upsample_cli.operations.resample.resample`.
-
-    Raises
-    ------
-    FileError, RequestError
-        With nothing written, and nothing left behind.
-    """
-    started = time.perf_counter()
-    check_output(input_name, output_name, force=request.force)
-    record_file = record_name(output_name, request.indices)
-    check_output(input_name, record_file, force=request.force)
-    with contextlib.closing(prepare_pool(request, input_name)) as plan:
-        output = destination(plan, request, output_name, exact=True)
-        _check_outputs(plan, output, record_file)
-        _run(plan, request, output, record_file, progress)
-    return plan.summary((input_name, output_name), time.perf_counter() - started, record_file)
-
-
-def _check_outputs(plan: PoolPlan, output: Destination, record_file: str) -> None:
-    if plan.stack.source.kind == "image" and output.image_format in LOSSY:
-        raise RequestError(
-            output.name,
-            f"{output.image_format} changes values, which then do not belong to their indices",
-            "write .png, .tif or .webp",
-        )
-    if os.path.realpath(record_file) in map(os.path.realpath, file_names(output)):
-        raise RequestError("--indices", f"{record_file} is the output itself", "name another file")
-    # Of the indices only the program's memory is checked: how far they compress is not known.
-    check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
-
-
-def _run(
-    plan: PoolPlan, request: PoolRequest, output: Destination, record_file: str, progress: Progress
-) -> None:
-    checksum, indices = Checksum(plan.stack), []
-
-    def results() -> Iterator[Array]:
-        for batch in plan.stack.batches(plan.pieces.division):
-            values, places = pool_batch(plan, batch, plan.pieces.threads)
-            _check_transparency(plan, output, values)
-            checksum.add(values)
-            indices.append(places)
-            yield values
-
-    with _open(file_names(output), record_file, force=request.force) as (files, record_stream):
-        with progress(plan.output_bytes) as done:
-            write_results(plan, request, output, files, results(), done)
-        whole = indices[0] if len(indices) == 1 else np.concatenate(indices)
-        whole = whole.reshape(*plan.leading, *plan.sizes)
-        write_record(record_stream, plan.record, whole, checksum.text())
-
-
-def _check_transparency(plan: PoolPlan, output: Destination, values: Array) -> None:
-    """Refuse opaque pixels with transparency as WebP, which would come back as RGB."""
-    if plan.image_mode != "RGBA" or output.image_format != "WEBP":
-        return
-    if (values[:, -1] == OPAQUE).all():
-        problem = "WEBP drops transparency that no pixel has left, which unpool would miss"
-        raise RequestError(output.name, problem, "write .png or .tif")
-
-
-@contextlib.contextmanager
-def _open(
-    names: list[str], record_file: str, *, force: bool
-) -> Iterator[tuple[list[BinaryIO], BinaryIO]]:
-    """Open a pooled file and its record, which appear together."""
-    if names == ["-"]:
-        only_record = open_outputs([record_file], force=force)
-        with only_record as (record,), open_outputs(names, force=force) as files:
-            yield files, record
-        return
-    with open_outputs([*names, record_file], force=force) as (*files, record):
-        yield files, record
-
-
-def pool_batch(plan: PoolPlan, batch: Array, threads: int) -> tuple[Array, NDArray[np.int64]]:
-    """Return the maxima of real values, and their indices, of shape (n, channels, *sizes)."""
-    windows = three_dimensional(plan.record.windows, Window(1, 1))
-    sizes = three_dimensional(plan.sizes, 1)
-    spatial = three_dimensional(plan.stack.spatial, 1)
-    is_falling = falls(plan.stack)
-    volumes = batch.reshape(-1, *spatial)
-    values, indices = pool_array(
-        reversed_order(volumes) if is_falling else volumes, windows, sizes, threads
-    )
-    assert indices is not None
-    shape = (*batch.shape[:2], *plan.sizes)
-    values = reversed_order(values) if is_falling else values
-    return values.reshape(shape), indices.reshape(shape)
-
-
 def falls(stack: Stack) -> bool:
     """Whether a larger stored value is a smaller real one, by a negative slope."""
-    return stack.source.kind == "volume" and stack.source.header.scaling[0] < 0
+    return stack.scaling[0] < 0
 
 
 def reversed_order(values: Array) -> Array:

@@ -1,226 +1,377 @@
-"""One file: reader → plan → kernels → writer, slab by slab."""
+"""Resample a file: what all targets share, and resampling along the input's own axes."""
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files import output_suffix
-from upsample_cli.files.images.formats import WITH_ALPHA
+from upsample_cli.files.images.formats import WITH_ALPHA, element_of_mode, mode_for_dtype
+from upsample_cli.files.sinks import Layout
 from upsample_cli.operations.advice import (
     ELEMENT_NAMES,
     blurred_labels,
-    may_hide_labels,
-    says_labels,
+    option_hints,
+    shrinking_hints,
+    source_warnings,
 )
-from upsample_cli.operations.job import Job, prepare
-from upsample_cli.operations.memory import fit
-from upsample_cli.operations.output import (
-    Destination,
-    Progress,
-    Summary,
-    check_image,
-    check_kind,
-    check_output,
-    check_room,
-    file_names,
-    loss_warning,
-    open_outputs,
-    save_image,
-)
-from upsample_cli.operations.requests import LABEL, Request
+from upsample_cli.operations.explain import axis_rows, field_of_axes
+from upsample_cli.operations.labels import Labels, labels_of
+from upsample_cli.operations.output import Contents, loss_warning
+from upsample_cli.operations.requests import LABEL, ResampleRequest, method_of, named_dtype
+from upsample_cli.operations.work import Work, from_source
+from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
+from upsample_cli.passes.axis_by_axis import AxisByAxis
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
-from upsample_cli.passes.mapped import MappedResampler
-from upsample_cli.passes.streaming import items_per_group, planes_per_chunk, stream_item
-from upsample_cli.passes.whole import resample_array
+from upsample_cli.passes.streamed import Planes, Streamed
+from upsample_cli.resources.budget import loading_bytes
+from upsample_cli.resources.machine import check_memory
+from upsample_cli.resources.pieces import Pieces
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.modes import DIMENSION_BOUND, Method
+from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
-    from upsample_cli.files import VolumeSource
-    from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.volumes.nifti import NiftiSource
+    from upsample_cli.files import Source
+    from upsample_cli.files.images.reading import ImageSource
 
 Array = NDArray[Any]
 
+OUTPUT_BYTES, TAP_BYTES = 64, 160
+"""What the plan of an axis takes for each output of a mode of few taps, and for each of many."""
 
-def resample(request: Request, input_name: str, output_name: str, progress: Progress) -> Summary:
-    """Resample one file into another.
 
-    Parameters
+@dataclass(kw_only=True)
+class Resampling(Work):
+    """A resample that is ready to run, along the input's axes or onto another grid.
+
+    Attributes
     ----------
-    request
-        What to do.
-    input_name, output_name
-        Paths, or ``-`` for standard input and output.
-    progress
-        Given the bytes that the output will have, returns a context in which it takes the number
-        of bytes that were just done.
+    mode
+        The mode's name, as it was asked for.
+    method, resampler
+        How values are made, and the passes that do it.
+    labels
+        What the input says of labels.
+    watch
+        What is learnt of labels while they pass by.
+    misfits
+        How many values did not fit the output's dtype.
+    """
+
+    request: ResampleRequest
+    mode: str
+    method: Method
+    resampler: Streamed
+    labels: Labels
+    watch: Watch = field(init=False)
+    misfits: int = field(default=0, init=False)
+    record: bytes = field(default=b"", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        blur = f"mode {self.method.mode.name}" if self.method.mode.blurs else ""
+        remedy = f"use {self.labels.mode}"
+        self.warnings += source_warnings(self.source, blur, remedy)
+        self.hints += option_hints(self.request, self.source)
+        self.watch = self._watch(blur, remedy)
+
+    def _watch(self, blur: str, remedy: str) -> Watch:
+        # By the mode that was asked for: where voxels are only copied, labels can vanish too.
+        if self.mode == LABEL or (self.labels.are_said and not blur):
+            return VanishedLabels(ELEMENT_NAMES[self.source.kind])
+        if self.labels.may_hide and blur:
+            why = "looks like labels, few values in patches"
+            return HiddenLabels(blurred_labels(self.source.name, why, blur, remedy))
+        return Watch()
+
+    @property
+    def shown_mode(self) -> str:
+        """The mode, in the words of the summary."""
+        return self.mode
+
+    @property
+    def how(self) -> str:
+        """The mode, and who chose it if nobody asked for it."""
+        was_asked_for = self.request.mode or self.request.labels
+        why = " (by its intent)" if self.method.mode.votes and not was_asked_for else ""
+        return self.shown_mode + why
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """The output's spatial shape, slowest axis first."""
+        return self.resampler.shape_out
+
+    @property
+    def before(self) -> Contents:
+        """What the input holds."""
+        return self._contents(self.resampler.shape_in, self.resampler.dtype_in)
+
+    @property
+    def after(self) -> Contents:
+        """What the output will hold."""
+        return self._contents(self.resampler.shape_out, self.dtype_out)
+
+    def _contents(self, spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Contents:
+        return Contents((*reversed(spatial), *self.source.extra_dimensions), dtype.name)
+
+    @property
+    def layout(self) -> Layout:
+        """The output's shape, slowest axis first, its dtype and header."""
+        leading = reversed(self.source.extra_dimensions)
+        return Layout((*leading, *self.shape_out), self.dtype_out, self.header)
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of the output's elements."""
+        return math.prod(self.layout.shape) * self.channels * self.dtype_out.itemsize
+
+    def working_bytes(self, pieces: Pieces) -> int:
+        """Return an estimate of the memory that it needs with these pieces, beside the program."""
+        resampler, source = self.resampler, cast("Any", self.source)
+        read, given = resampler.planes_at_once(self.channels, pieces)
+        plane_in = math.prod(resampler.shape_in[1:]) * resampler.dtype_in.itemsize
+        plane_out = math.prod(resampler.shape_out[1:]) * self.dtype_out.itemsize
+        is_swapped = self.header is not None and not self.header.disk_dtype.isnative
+        loads_kernels = resampler.needs_kernels or not self.watch.is_settled
+        return int(
+            resampler.working_bytes(self.channels, pieces)
+            - (0 if loads_kernels else loading_bytes())
+            + is_swapped * given * plane_out * self.channels
+            + source.reading_bytes(read * plane_in * self.channels)
+            + self.compression(pieces).working_bytes(self.output_bytes)
+        )
+
+    def results(self) -> Iterator[Array]:
+        """Yield slabs (planes, …, channels) in the order of the file."""
+        planes = WatchedPlanes(cast(Planes, self.source), self.watch)
+        for slab, misfits in self.resampler.stream(planes, self.channels, self.pieces):
+            self.look_at(slab, misfits)
+            yield slab
+
+    def look_at(self, elements: Array, misfits: int) -> None:
+        """Take note of what was made, and of how many values did not fit.
+
+        Raises
+        ------
+        RequestError
+            If one of them is a label: saturated, it would be another.
+        """
+        if misfits and (beyond := self.watch.beyond(self.dtype_out)):
+            problem = f"label {beyond[0]} does not fit in {self.dtype_out.name}"
+            raise RequestError("--dtype", problem, f"use {self.resampler.dtype_in.name}")
+        self.watch.add_output(elements)
+        self.misfits += misfits
+
+    def conclude(self) -> None:
+        """Take note of the labels that vanished, and of the values that were changed."""
+        self.warnings += self.watch.warnings()
+        dtype = self.resampler.dtype_in
+        if self.misfits and dtype != self.dtype_out:
+            can_be_nan = dtype.kind in "fc"
+            self.warnings.append(loss_warning(self.misfits, self.dtype_out, can_be_nan=can_be_nan))
+        if self.resampler.arithmetic.is_inexact:
+            why = "values beyond 2**53 were rounded; mode nearest-exact keeps them"
+            self.warnings.append(f"{dtype.name} {why}")
+
+    def check_output(self) -> None:
+        """Refuse a record of what has no way back."""
+        if self.request.record:
+            from upsample_cli.operations.grid_record import record_of
+
+            self.record = record_of(self)
+
+    def write_beside(self, files: list[BinaryIO]) -> None:
+        """Write the record, if it was asked for."""
+        for file in files:
+            file.write(self.record)
+
+    def described(self) -> Iterator[str]:
+        """Yield the mode, and in what numbers it is computed."""
+        switches = [name for name in ("align_corners", "antialias") if getattr(self.method, name)]
+        yield f"mode     {', '.join([self.explained_mode, *switches])}"
+        yield f"which    {self.method.mode.summary}"
+        yield f"sums in  {self.resampler.arithmetic.description}"
+
+    @property
+    def explained_mode(self) -> str:
+        """The mode that PyTorch's names for so many dimensions stand for."""
+        return self.method.mode.name
+
+
+@dataclass(kw_only=True)
+class AlongAxes(Resampling):
+    """A resample of a volume or an array along its own axes."""
+
+    resampler: AxisByAxis
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        step, element = max(axis.step for axis in self.axes), ELEMENT_NAMES[self.source.kind]
+        can_antialias = self.request.target.kind != "record"
+        self.hints += shrinking_hints(step, self.method, element, can_antialias=can_antialias)
+
+    def sampled(self) -> Iterator[str]:
+        """Yield the field of view, and how each axis is sampled."""
+        if self.source.kind == "volume" and self.header is not None:
+            yield from field_of_axes(self.source.header, self.header, self.axes)
+        yield ""
+        plans = self.resampler.plans
+        taps = ["copied" if plan is None else str(plan.width) for plan in plans]
+        yield from axis_rows(self.axes, taps)
+
+
+@dataclass(kw_only=True)
+class ImageResampling(AlongAxes):
+    """A resample of an image, which is decoded and encoded whole."""
+
+    source: "ImageSource"
+
+    @property
+    def weighs_colours(self) -> bool:
+        """Whether colours are weighed by their alpha."""
+        has_alpha = self.image_mode in WITH_ALPHA
+        return has_alpha and self.method.mode.blurs and not self.request.straight_alpha
+
+    def working_bytes(self, pieces: Pieces) -> int:
+        """Return an estimate of the memory that it needs with these pieces, beside the program."""
+        from upsample_cli.passes.alpha import weighing_bytes
+
+        resampler, threads, channels = self.resampler, pieces.threads, self.channels
+        pixels = math.prod(resampler.shape_in) * channels * resampler.dtype_in.itemsize
+        kept = self.output_bytes + resampler.whole_bytes(channels, threads)
+        if self.weighs_colours:
+            arguments = self.axes, self.method, resampler.dtype_in, channels, threads
+            kept += weighing_bytes(*arguments)
+        decoding = self.source.decoding_bytes(blurs=self.method.mode.blurs)
+        return max(decoding, pixels + kept, kept + self.encoding_bytes(pieces))
+
+    def results(self) -> Iterator[Array]:
+        """Yield the pixels (height, width, channels)."""
+        from upsample_cli.passes.alpha import weigh_colours
+
+        _, pixels = self.source.pixels(blurs=self.method.mode.blurs)
+        result = np.empty((*self.shape_out, self.channels), self.dtype_out)
+        threads = self.pieces.threads
+        misfits = self.resampler.whole(pixels[np.newaxis], result[np.newaxis], threads)
+        self.watch.add_input(pixels)
+        self.look_at(result, misfits)
+        if self.weighs_colours:
+            weigh_colours(pixels, result, self.axes, self.method, threads)
+        yield result
+
+
+def prepare(request: ResampleRequest, input_name: str) -> Resampling:
+    """Open the input and settle how it is resampled; errors as in `operations.work.prepare`."""
+    return from_source(request, input_name, partial(_prepare, request))
+
+
+def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
+    labels = labels_of(source)
+    mode = request.mode or (LABEL if request.labels or labels.are_said else "linear")
+    method = method_of(request, mode, _settled_dimensions(request, mode, source))
+    if not isinstance(request.target, Target):
+        from upsample_cli.operations.other_grid import onto_grid
+
+        return onto_grid(request, source, mode, method, labels)
+    axes = _axes(request.target, request, source, method)
+    dtype_in, channels, image_mode = elements_of(source, method)
+    dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
+    if source.kind == "image" and dtype_out != dtype_in:
+        image_mode = mode_for_dtype(image_mode, dtype_out)
+    is_scaled = request.target.kind == "scale"
+    if is_scaled and is_fixed_point(method, dtype_in, dtype_out, len(axes)):
+        axes = copied_where_equal(axes)
+    # Taps and weights are arrays too, as long as the axes.
+    check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
+    with named_dtype_errors(request, source):
+        resampler = AxisByAxis(axes, method, dtype_in, dtype_out, source.items)
+    header, warnings = None, list[str]()
+    if source.kind == "volume":
+        header, warnings = source.header.resampled(axes[::-1], dtype_out)
+        header = header if request.geometry is None else request.geometry.put_into(header)
+    kind = ImageResampling if source.kind == "image" else AlongAxes
+    return kind(
+        request=request,
+        source=source,  # type: ignore[arg-type]
+        axes=axes,
+        dtype_out=dtype_out,
+        channels=channels,
+        header=header,
+        image_mode=image_mode,
+        warnings=warnings,
+        mode=mode,
+        method=method,
+        resampler=resampler,
+        labels=labels,
+    )
+
+
+@contextlib.contextmanager
+def named_dtype_errors(request: ResampleRequest, source: "Source") -> Iterator[None]:
+    """Name what has a dtype that cannot be resampled: the option, or else the input."""
+    try:
+        yield
+    except TypeError as error:
+        raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
+
+
+def elements_of(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str]:
+    """Return native dtype, channels, and for an image the Pillow mode of what is resampled.
 
     Raises
     ------
-    FileError, RequestError
-        With nothing written, and nothing left behind.
+    RequestError
+        If labels are to be elected, and an element has several values.
     """
-    started = time.perf_counter()
-    check_output(input_name, output_name, force=request.force)
-    job = prepare(request, input_name)
-    with contextlib.closing(job.source):
-        output = destination(job, output_name)
-        check_room(output, memory=job.working_bytes, disk=job.output_bytes, remedy=job.less_memory)
-        names = file_names(output)
-        record = _record(job, input_name, output_name) if request.record else {}
-        with (
-            open_outputs([*names, *record], force=request.force) as files,
-            progress(job.output_bytes) as done,
-        ):
-            RUNNERS[job.source.kind](job, output, files[: len(names)], done)
-            for file, content in zip(files[len(names) :], record.values(), strict=True):
-                file.write(content)
-    names_given = (input_name, output_name)
-    seconds = time.perf_counter() - started
-    return Summary(
-        names_given, job.before, job.after, job.how, seconds, job.warnings, job.hints, *record
-    )
+    if source.kind != "image":
+        dtype, channels, mode = source.dtype, source.channels, ""
+    else:
+        mode = source.mode_when(blurs=method.mode.blurs)
+        dtype, channels = element_of_mode(mode)
+    if method.mode.votes and channels > 1:
+        what = f"has {channels} values a {ELEMENT_NAMES[source.kind]}"
+        raise RequestError(source.name, f"{what}, and a label map has one", "use nearest-exact")
+    return dtype, channels, mode
 
 
-def destination(job: Job, output_name: str) -> Destination:
-    """Return where the output goes, having checked that its format and the memory can hold it."""
-    suffix = output_suffix(output_name, job.request.format, job.source.default_suffix)
-    job.output = output = Destination(output_name, suffix)
-    check_kind(job.source, output)
-    if job.source.kind == "image":
-        check_image(job.source, output, job.image_mode, job.resampler.shape_out)
-    fit(job, job.request.max_memory, output_name)
-    return output
+def _plan_bytes(axis: AxisMap, method: Method) -> int:
+    """Return about what the taps and weights of an axis take at most."""
+    # A filter is stretched over all the inputs that it stands for.
+    stretched = method.antialias and axis.step > 1
+    inputs = 2 * int(method.mode.support) if stretched else int(method.mode.averages)
+    return axis.size_out * OUTPUT_BYTES + inputs * axis.size_in * TAP_BYTES
 
 
-def _record(job: Job, input_name: str, output_name: str) -> dict[str, bytes]:
-    """Return the record's name and content."""
-    from upsample_cli.operations.grid_record import record_name, record_of
+def _settled_dimensions(request: ResampleRequest, mode: str, source: "Source") -> int:
+    """Settle how many axes of an array are spatial; return how many axes are resampled."""
+    bound = DIMENSION_BOUND.get(mode)
+    if source.kind == "array":
+        wanted = len(request.target.values)
+        if wanted > 1 or bound:
+            source.set_dimensions(bound[1] if bound else wanted)
+    dimensions = len(source.shape)
+    if bound and bound[1] != dimensions:
+        kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
+        problem = f"{mode} is for {bound[1]}-D data, but {source.name} is {kind}"
+        raise RequestError("--mode", problem, f"use {bound[0]}")
+    return dimensions
 
-    if output_name == "-":
-        raise RequestError("--record", "standard output has no place for it", "name a file")
-    return {record_name(output_name): record_of(job, Path(input_name).name)}
 
-
-def _run_stream(
-    job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
-) -> None:
-    assert job.source.kind != "image"
-    sink = job.open_sink(files, is_gzip=output.is_gzip)
-    misfits = 0
-    watch = _watch(job)
+def _axes(
+    target: Target, request: ResampleRequest, source: "Source", method: Method
+) -> list[AxisMap]:
+    if target.kind == "size" and None in target.values and source.kind != "image":
+        raise RequestError("--size", "a number can be left out for images only", "give them all")
+    sizes = tuple(reversed(source.shape))
+    spacing = source.header.spacing if source.kind == "volume" else None
     try:
-        for planes, count in _resampled(job, job.source, watch):
-            _check_labels(job, watch, count)
-            watch.add_output(planes)
-            sink.write(planes)
-            misfits += count
-            done(planes.nbytes)
-        job.warnings += job.source.finish()
-        sink.finish()
-    except BaseException:
-        sink.abort()
-        raise
-    job.warnings += watch.warnings()
-    _warn_of_losses(job, misfits)
-
-
-def _watch(job: Job) -> Watch:
-    # By the mode that was asked for: where voxels are only copied, labels can vanish too.
-    if job.mode == LABEL or (says_labels(job.source) and not job.method.mode.blurs):
-        return VanishedLabels(ELEMENT_NAMES[job.source.kind])
-    if may_hide_labels(job):
-        return HiddenLabels(blurred_labels(job, "looks like labels, few values in patches"))
-    return Watch()
-
-
-def _check_labels(job: Job, watch: Watch, misfits: int) -> None:
-    """Refuse a dtype that does not hold a label: saturated, it would be another."""
-    if misfits and isinstance(watch, VanishedLabels):
-        dtype = job.resampler.dtype_out
-        problem = f"label {watch.beyond(dtype)[0]} does not fit in {dtype.name}"
-        raise RequestError("--dtype", problem, f"use {job.resampler.dtype_in.name}")
-
-
-def _resampled(
-    job: Job, source: "VolumeSource | ArraySource", watch: Watch
-) -> Iterator[tuple[Array, int]]:
-    """Yield what is to be written, in order, each with the number of values that did not fit."""
-    resampler, threads, division = job.resampler, job.pieces.threads, job.pieces.division
-    if isinstance(resampler, MappedResampler):
-        watched = WatchedPlanes(cast("NiftiSource", source), watch)
-        for _ in range(job.items):
-            yield from resampler.stream(watched, job.channels, threads, division)
-        return
-    group = items_per_group(resampler, job.channels, division)
-    if group > 1:
-        for begin in range(0, job.items, group):
-            count = min(group, job.items - begin)
-            items = source.read(count * source.shape[0])
-            watch.add_input(items)
-            items = items.reshape(count, *resampler.shape_in, job.channels)
-            result = np.empty((count, *resampler.shape_out, job.channels), resampler.dtype_out)
-            yield result, resample_array(resampler, items, result, threads)
-        return
-    chunk, slab = planes_per_chunk(resampler, job.channels, threads, division)
-    for _ in range(job.items):
-        chunks = _chunks(source, chunk, watch)
-        yield from stream_item(resampler, chunks, threads, slab, division)
-
-
-def _chunks(source: "VolumeSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
-    total = source.shape[0]
-    for begin in range(0, total, size):
-        planes = source.read(min(size, total - begin))
-        watch.add_input(planes)
-        yield planes
-
-
-def _run_image(
-    job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
-) -> None:
-    from upsample_cli.passes.alpha import weigh_colours
-
-    request, source, resampler, threads = job.request, job.source, job.resampler, job.pieces.threads
-    assert source.kind == "image"
-    assert not isinstance(resampler, MappedResampler)
-    _, pixels = source.pixels(blurs=job.method.mode.blurs)
-    result = np.empty((*resampler.shape_out, job.channels), resampler.dtype_out)
-    misfits = resample_array(resampler, pixels[np.newaxis], result[np.newaxis], threads)
-    watch = _watch(job)
-    watch.add_input(pixels)
-    _check_labels(job, watch, misfits)
-    watch.add_output(result)
-    job.warnings += watch.warnings()
-    if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
-        weigh_colours(pixels, result, job.axes, job.method, threads)
-    del pixels  # or they would lie beside what the encoder needs
-    done(result.nbytes)
-    job.warnings += save_image(
-        files[0], output, job.image_mode, result, source, request.image, threads
-    )
-    _warn_of_losses(job, misfits)
-
-
-RUNNERS: dict[str, Callable[..., None]] = {
-    "volume": _run_stream,
-    "array": _run_stream,
-    "image": _run_image,
-}
-
-
-def _warn_of_losses(job: Job, misfits: int) -> None:
-    resampler = job.resampler
-    if misfits and resampler.dtype_in != resampler.dtype_out:
-        can_be_nan = resampler.dtype_in.kind in "fc"
-        job.warnings.append(loss_warning(misfits, resampler.dtype_out, can_be_nan=can_be_nan))
-    if resampler.arithmetic.is_inexact:
-        job.warnings.append(
-            f"{resampler.dtype_in.name} values beyond 2**53 were rounded; "
-            "mode nearest-exact keeps them"
-        )
+        axes = target.axes(sizes, spacing, method, recompute=request.recompute_scale_factor)
+    except ValueError as error:
+        raise RequestError(f"--{target.kind}", str(error)) from error
+    return axes[::-1]

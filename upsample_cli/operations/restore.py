@@ -2,17 +2,17 @@
 
 import os
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
+from upsample_cli.operations import resample
 from upsample_cli.operations.grid_record import read_record, record_name
-from upsample_cli.operations.output import Progress, Summary
-from upsample_cli.operations.requests import Request
-from upsample_cli.operations.resample import resample
+from upsample_cli.operations.labels import labels_of
+from upsample_cli.operations.requests import ResampleRequest, RestoreRequest
+from upsample_cli.operations.work import Work
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.sampling.target import Target
 
@@ -29,43 +29,41 @@ WHY_ANOTHER = {
 """Mode that was chosen → what a user may do about it."""
 
 
-def restore(
-    request: Request, processed: str, output: str, record_file: str | None, progress: Progress
-) -> Summary:
-    """Bring a volume on a processed grid back onto the original one.
+def prepare(request: RestoreRequest, processed: str) -> Work:
+    """Settle how a volume on a processed grid comes back onto the original one.
 
-    Parameters
-    ----------
-    request
-        How; its target is replaced by the record's. An empty mode is chosen here: label for
-        labels, linear for the rest.
-    processed, output
-        Paths; the output may be ``-``.
-    record_file
-        The record; by default the one that belongs to ``processed``.
-    progress
-        As in ``pipeline.resample``.
-
-    Raises
-    ------
-    FileError, RequestError
-        With nothing written, and nothing left behind.
+    The work is a resample with the record's maps for its target. Errors are as in
+    `operations.work.prepare`.
     """
     if processed == "-":
         raise RequestError("-", "standard input can be read only once", "name a file")
+    hints = []
     with closing(open_source(processed, request.image)) as source:
-        if source.kind != "volume" or source.header.format != "NIfTI":
+        if source.kind != "volume" or "record" not in source.header.abilities:
             raise RequestError(processed, "is no NIfTI volume", "convert it to .nii.gz")
-        record = read_record(record_file or _own_record(processed))
+        record = read_record(request.record or _own_record(processed))
         maps = record.way_back(source.header)
-        hints = []
-        if not request.mode:
+        mode = request.mode
+        if mode is None:
             mode = mode_for(source)
             hints.append(f"{processed}: mode {mode} was chosen; {WHY_ANOTHER[mode]}")
-            request = replace(request, mode=mode)
-    request = replace(request, target=Target("record", (), maps), geometry=record.geometry)
-    done = resample(request, processed, output, progress)
-    return replace(done, hints=[*hints, *done.hints])
+    work = resample.prepare(
+        ResampleRequest(
+            target=Target("record", (), maps),
+            geometry=record.geometry,
+            mode=mode,
+            dtype=request.dtype,
+            image=request.image,
+            threads=request.threads,
+            compress_level=request.compress_level,
+            format=request.format,
+            force=request.force,
+            max_memory=request.max_memory,
+        ),
+        processed,
+    )
+    work.hints[:0] = hints
+    return work
 
 
 def _own_record(processed: str) -> str:
@@ -77,11 +75,8 @@ def _own_record(processed: str) -> str:
 
 def mode_for(source: "VolumeSource") -> str:
     """Return the mode that suits what a volume holds; reads it as far as that takes."""
-    if not holds_labels(source):
-        return "linear"
-    can_vote = source.dtype.kind in "iu" and source.channels == 1
     # After an even upscale the original centres lie between voxels, and a copy takes the upper.
-    return "label" if can_vote else "nearest-exact"
+    return labels_of(source).mode if holds_labels(source) else "linear"
 
 
 def holds_labels(source: "VolumeSource") -> bool:

@@ -59,6 +59,11 @@ class Stack:
         return (*self.leading, *self.spatial)
 
     @property
+    def scaling(self) -> tuple[float, float]:
+        """Slope and intercept from stored to real values."""
+        return self.source.header.scaling if self.source.kind == "volume" else (1.0, 0.0)
+
+    @property
     def item_bytes(self) -> int:
         """The size of one item."""
         return math.prod(self.spatial) * self.channels * self.dtype.itemsize
@@ -97,23 +102,19 @@ def stack_of(source: "Source", *, mixes: bool = False) -> Stack:
     together; otherwise each of them is an item of its own.
     """
     if source.kind == "image":
-        from upsample_cli.files.images.reading import result_mode
-
-        mode = result_mode(source, blurs=blends(source))
+        mode = source.mode_when(blurs=blends(source))
         dtype, channels = element_of_mode(mode)
         return Stack(source, (channels,), source.shape, channels, dtype, mode)
     if source.kind == "array":
         channels = source.leading[-1] if mixes and source.leading else 1
         return Stack(source, source.leading, source.shape, channels, source.dtype)
-    if source.header.format != "NIfTI":
-        problem = f"is {source.header.format}, and only NIfTI volumes are taken here"
-        raise RequestError(source.name, problem, "convert it to .nii.gz")
+    source.header.check_able("inverse", source.name)
     extra = tuple(reversed(source.extra_dimensions))
     leading = (*extra, source.channels) if source.channels > 1 else extra
     return Stack(source, leading, source.shape, source.channels, source.dtype)
 
 
-def set_spatial(source: "Source", options: Sequence[tuple[int, ...] | None]) -> str:
+def settle_spatial(source: "Source", options: Sequence[tuple[int, ...] | None]) -> str:
     """Settle which axes of an array are spatial: as many as an option has numbers for.
 
     Return a hint if no option has more than one, and the array could be meant otherwise.

@@ -1,8 +1,7 @@
-"""Put the maxima of a pooled file back where its record says they were."""
+"""Put the maxima of a pooled file back where its indices say they were."""
 
 import contextlib
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,31 +11,17 @@ from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import open_source
-from upsample_cli.operations.indices import BROKEN, Checksum, Record, RecordFile, record_name
-from upsample_cli.operations.inverse_plan import (
-    Plan,
-    contents,
-    destination,
-    write_results,
-)
-from upsample_cli.operations.output import (
-    Progress,
-    Summary,
-    check_output,
-    check_room,
-    file_names,
-    open_outputs,
-)
+from upsample_cli.operations.indices import BROKEN, Checksum, IndicesFile, Pooling, indices_name
 from upsample_cli.operations.requests import UnpoolRequest
 from upsample_cli.operations.stack import Stack, per_axis, stack_of
+from upsample_cli.operations.stacked import Stacked, contents
 from upsample_cli.passes.pooling import unpool_array
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window, filled
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files import Source, VolumeHeader
 
 Array = NDArray[Any]
 
@@ -46,102 +31,130 @@ CLOSE = 1e-6
 
 
 @dataclass(kw_only=True)
-class UnpoolPlan(Plan):
+class UnpoolWork(Stacked):
     """An unpooling that is ready to run.
 
     Attributes
     ----------
     file
-        The open record.
+        The open indices.
     fill
         The stored value of a real 0.
     """
 
-    file: RecordFile
+    request: UnpoolRequest
+    file: IndicesFile
     fill: Any
 
-    @property
-    def kept_bytes(self) -> int:
-        """The indices."""
+    is_exact = True
+
+    def kept_bytes(self, pieces: Pieces) -> int:  # noqa: ARG002
+        """Return the size of the indices."""
         return INDEX_BYTES * math.prod(self.stack.shape)
 
-    @property
-    def scratch_bytes(self) -> int:
-        """Where a batch goes in an output of another size: its places, axis by axis."""
-        moved = (len(self.sizes) + 1) * self.kept_bytes // self.stack.items * self.batch_size
-        return 0 if self.sizes == self.file.record.sizes else moved
+    def scratch_bytes(self, pieces: Pieces) -> int:
+        """Return where a batch goes in an output of another size: its places, axis by axis."""
+        of_items = self.kept_bytes(pieces) // self.stack.items * self.batch_size(pieces)
+        moved = (len(self.shape_out) + 1) * of_items
+        return 0 if self.shape_out == self.file.pooling.sizes else moved
 
     def close(self) -> None:
-        """Close the input and the record."""
+        """Close the input and the indices."""
         super().close()
         self.file.close()
 
+    def batches(self) -> Iterator[Array]:
+        """Yield what is unpooled, the last batch once the checksum was found right."""
+        stack = self.stack
+        places = self.file.indices(stack.shape).reshape(stack.items, stack.channels, -1)
+        checksum, begin = Checksum(stack), 0
+        for batch in stack.batches(self.pieces.division):
+            checksum.add(batch)
+            here = places[begin : begin + len(batch)]
+            begin += len(batch)
+            if begin == stack.items:
+                self._check_values(checksum)
+            yield self._unpooled(batch, here)
 
-def prepare_unpool(request: UnpoolRequest, input_name: str) -> UnpoolPlan:
-    """Open the pooled file and its record, and settle the output; the caller closes the plan.
+    def _check_values(self, checksum: Checksum) -> None:
+        if checksum.text() != self.file.checksum():
+            raise FileError(
+                self.source.name,
+                f"does not belong to {self.file.name}: its values have another checksum",
+                "pool again, or name its own indices with --indices",
+            )
 
-    Raises
-    ------
-    FileError
-        If either cannot be read, or the two do not belong together.
-    RequestError
-        If the output cannot be as requested.
+    def _unpooled(self, batch: Array, indices: Array) -> Array:
+        volumes = batch.reshape(len(batch) * self.stack.channels, -1)
+        here = _moved(indices.reshape(volumes.shape), self.file, self.shape_out)
+        size = math.prod(self.shape_out)
+        target = np.full((len(volumes), size), self.fill, self.dtype_out)
+        if unpool_array(volumes, here, target, self.pieces.threads) >= 0:
+            raise FileError(self.file.name, "has indices outside the output", "pool again")
+        return target.reshape(*batch.shape[:2], *self.shape_out)
+
+
+def prepare(request: UnpoolRequest, input_name: str) -> UnpoolWork:
+    """Open the pooled file and its indices, and settle the output.
+
+    Errors are as in `operations.work.prepare`; a FileError also if the two do not belong together.
     """
-    record_file = record_name(input_name, request.indices)
+    indices = indices_name(input_name, request.indices)
     with contextlib.ExitStack() as opened:
         source = open_source(input_name, request.image)
         opened.callback(source.close)
-        file = RecordFile(record_file)
+        file = IndicesFile(indices)
         opened.callback(file.close)
-        plan = _prepare(request, source, file)
+        work = _prepare(request, source, file)
         opened.pop_all()
-    return plan
+    return work
 
 
-def _prepare(request: UnpoolRequest, source: "Source", file: RecordFile) -> UnpoolPlan:
-    record = file.record
+def _prepare(request: UnpoolRequest, source: "Source", file: IndicesFile) -> UnpoolWork:
+    pooling = file.pooling
     if source.kind == "array":
-        source.set_dimensions(min(len(record.windows), len(source.full_shape)))
+        source.set_dimensions(min(len(pooling.windows), len(source.full_shape)))
     stack = stack_of(source)
     _check_shape(stack, file)
-    sizes = _sizes(request, stack, record)
+    sizes = _sizes(request, stack, pooling)
     axes = [
         window.expanded(size, size_out)
-        for window, size, size_out in zip(record.windows, stack.spatial, sizes, strict=True)
+        for window, size, size_out in zip(pooling.windows, stack.spatial, sizes, strict=True)
     ]
-    fill, warnings = _fill(stack)
-    plan = UnpoolPlan(
-        stack,
-        axes,
-        stack.leading,
-        stack.channels,
-        stack.dtype,
-        "max-unpool",
-        [_formula(*of_axis) for of_axis in zip(record.windows, axes, strict=True)],
+    fill, warnings = fill_of(stack)
+    header = None
+    if source.kind == "volume":
+        header, more = _header(source.header, file, sizes)
+        warnings += more
+    return UnpoolWork(
+        request=request,
+        source=source,
+        axes=axes,
+        dtype_out=stack.dtype,
+        channels=stack.channels,
+        header=header,
         image_mode=stack.image_mode,
-        pieces=Pieces(request.threads),
         warnings=warnings,
+        stack=stack,
+        leading=stack.leading,
+        name="max-unpool",
+        formulas=[_formula(*of_axis) for of_axis in zip(pooling.windows, axes, strict=True)],
         file=file,
         fill=fill,
     )
-    if source.kind == "volume":
-        assert source.header.format == "NIfTI"  # or it would be no stack
-        plan.header, warnings = _header(source.header, file, sizes)
-        plan.warnings += warnings
-    return plan
 
 
-def _check_shape(stack: Stack, file: RecordFile) -> None:
-    record = file.record
+def _check_shape(stack: Stack, file: IndicesFile) -> None:
+    pooling = file.pooling
     problem = f"does not belong to {file.name}, which is of "
     remedy = "name its own indices with --indices"
-    if record.kind != stack.source.kind:
-        raise FileError(stack.source.name, f"{problem}kind {record.kind}", remedy)
-    before = record.shape[: len(record.shape) - len(record.windows)]
+    if pooling.kind != stack.source.kind:
+        raise FileError(stack.source.name, f"{problem}kind {pooling.kind}", remedy)
+    before = pooling.shape[: len(pooling.shape) - len(pooling.windows)]
     try:
         pooled = [
-            window.pooled_size(size, ceil_mode=record.ceil_mode)
-            for window, size in zip(record.windows, record.sizes, strict=True)
+            window.pooled_size(size, ceil_mode=pooling.ceil_mode)
+            for window, size in zip(pooling.windows, pooling.sizes, strict=True)
         ]
     except ValueError as error:
         raise FileError(file.name, BROKEN, "pool again") from error
@@ -154,12 +167,12 @@ def _check_shape(stack: Stack, file: RecordFile) -> None:
         raise FileError(stack.source.name, problem, remedy)
 
 
-def _sizes(request: UnpoolRequest, stack: Stack, record: Record) -> tuple[int, ...]:
+def _sizes(request: UnpoolRequest, stack: Stack, pooling: Pooling) -> tuple[int, ...]:
     if request.output_size is None:
-        return record.sizes
-    wanted = per_axis("--output-size", request.output_size, len(record.windows))
+        return pooling.sizes
+    wanted = per_axis("--output-size", request.output_size, len(pooling.windows))
     for window, size, original, out in zip(
-        record.windows, stack.spatial, record.sizes, wanted, strict=True
+        pooling.windows, stack.spatial, pooling.sizes, wanted, strict=True
     ):
         if out == original:
             continue
@@ -184,27 +197,25 @@ def _formula(window: Window, axis: AxisMap) -> str:
 
 
 def _header(
-    pooled: "NiftiHeader", file: RecordFile, sizes: tuple[int, ...]
-) -> tuple["NiftiHeader", list[str]]:
+    pooled: "VolumeHeader", file: IndicesFile, sizes: tuple[int, ...]
+) -> tuple["VolumeHeader", list[str]]:
     """Return the original's header; another size adds or drops voxels at the end of an axis."""
-    from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-    header, record = file.header(), file.record
+    header, pooling = file.header(), file.pooling
     is_alike = header.disk_dtype.newbyteorder("=") == pooled.disk_dtype.newbyteorder("=")
     channels = header.element[1]
     leading = (*header.shape[:2:-1], channels) if channels > 1 else header.shape[:2:-1]
-    if not is_alike or (*leading, *header.spatial[::-1]) != record.shape:
+    if not is_alike or (*leading, *header.spatial[::-1]) != pooling.shape:
         raise FileError(file.name, BROKEN, "pool again")
-    if sizes == record.sizes:
+    if sizes == pooling.sizes:
         return header, []
     axes = [
         AxisMap(before, after, 0.0, 1.0)
         for before, after in zip(header.spatial, sizes[::-1], strict=True)
     ]
-    return resampled_header(header, axes, pooled.element[0])
+    return header.resampled(axes, pooled.element[0])
 
 
-def _fill(stack: Stack) -> tuple[Any, list[str]]:
+def fill_of(stack: Stack) -> tuple[Any, list[str]]:
     """Return the stored value of a real 0, and warnings where it is only near.
 
     Raises
@@ -213,7 +224,7 @@ def _fill(stack: Stack) -> tuple[Any, list[str]]:
         If no stored value is near.
     """
     source, dtype = stack.source, stack.dtype
-    slope, intercept = source.header.scaling if source.kind == "volume" else (1.0, 0.0)
+    slope, intercept = stack.scaling
     if not intercept:
         return dtype.type(0), []
     wanted = -intercept / slope
@@ -232,69 +243,9 @@ def _fill(stack: Stack) -> tuple[Any, list[str]]:
     return dtype.type(nearest), [f"{name}; {real:g} stands between the maxima"]
 
 
-def unpool(
-    request: UnpoolRequest, input_name: str, output_name: str, progress: Progress
-) -> Summary:
-    """Unpool one file into another.
-
-    Parameters
-    ----------
-    request
-        What to do.
-    input_name, output_name
-        Paths, or ``-`` for standard input and output.
-    progress
-        As in `upsample_cli.operations.resample.resample`.
-
-    Raises
-    ------
-    FileError, RequestError
-        With nothing written, and nothing left behind.
-    """
-    started = time.perf_counter()
-    check_output(input_name, output_name, force=request.force)
-    with contextlib.closing(prepare_unpool(request, input_name)) as plan:
-        output = destination(plan, request, output_name, exact=True)
-        check_room(output, memory=plan.working_bytes, disk=plan.output_bytes)
-        indices = plan.file.indices(plan.stack.shape)
-        names = file_names(output)
-        with open_outputs(names, force=request.force) as files, progress(plan.output_bytes) as done:
-            results = _unpooled(plan, indices, plan.pieces.threads)
-            write_results(plan, request, output, files, results, done)
-    return plan.summary((input_name, output_name), time.perf_counter() - started)
-
-
-def _unpooled(plan: UnpoolPlan, indices: NDArray[np.int64], threads: int) -> Iterator[Array]:
-    """Yield batches (n, channels, *sizes), the last one once the checksum was found right."""
-    stack, file = plan.stack, plan.file
-    places = indices.reshape(stack.items, stack.channels, -1)
-    checksum, begin = Checksum(stack), 0
-    for batch in stack.batches(plan.pieces.division):
-        checksum.add(batch)
-        here = places[begin : begin + len(batch)]
-        begin += len(batch)
-        if begin == stack.items:
-            _check_values(plan, checksum)
-        volumes = batch.reshape(len(batch) * stack.channels, -1)
-        here = _moved(here.reshape(volumes.shape), file, plan.sizes)
-        target = np.full((len(volumes), math.prod(plan.sizes)), plan.fill, stack.dtype)
-        if unpool_array(volumes, here, target, threads) >= 0:
-            raise FileError(file.name, "has indices outside the output", "pool again")
-        yield target.reshape(*batch.shape[:2], *plan.sizes)
-
-
-def _check_values(plan: UnpoolPlan, checksum: Checksum) -> None:
-    if checksum.text() != plan.file.checksum():
-        raise FileError(
-            plan.stack.source.name,
-            f"does not belong to {plan.file.name}: its values have another checksum",
-            "pool again, or name its own indices with --indices",
-        )
-
-
-def _moved(indices: Array, file: RecordFile, sizes: tuple[int, ...]) -> NDArray[np.int64]:
+def _moved(indices: Array, file: IndicesFile, sizes: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the indices in an output of another size: every maximum stays in place."""
-    original = file.record.sizes
+    original = file.pooling.sizes
     if sizes == original:
         return np.ascontiguousarray(indices)
     if indices.min() < 0 or indices.max() >= math.prod(original):

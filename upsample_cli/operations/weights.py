@@ -59,7 +59,7 @@ def read_array(name: str) -> Array:
         return values
 
 
-def set_spatial_of_weight(source: "Source", weight: Array) -> None:
+def settle_spatial_of_weight(source: "Source", weight: Array) -> None:
     """Take as many axes of an array as spatial as the weight has; check those of other inputs."""
     dimensions = weight.ndim - 2
     if source.kind == "array":

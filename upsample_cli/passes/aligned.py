@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.mapped import MappedResampler, Planes
 from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.streamed import Planes, Streamed
 from upsample_cli.passes.streaming import CHUNK_BYTES, planes_per_chunk, stream_bytes, stream_item
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.mapping import AlignedMap
@@ -17,7 +17,7 @@ from upsample_cli.sampling.modes import Method
 Array = NDArray[Any]
 
 
-class AlignedResampler(MappedResampler):
+class AlignedResampler(Streamed):
     """Turns the input's axes into the output's, resamples along them, and fills what lies outside.
 
     Planes are streamed if they are needed in their order; else an item is read whole.
@@ -34,6 +34,8 @@ class AlignedResampler(MappedResampler):
         Native dtypes.
     fill
         The stored value of what lies outside.
+    items
+        How many a source holds.
     """
 
     def __init__(
@@ -45,19 +47,26 @@ class AlignedResampler(MappedResampler):
         dtype_in: np.dtype[Any],
         dtype_out: np.dtype[Any],
         fill: float = 0,
+        items: int = 1,
     ) -> None:
         self.mapping = mapping
         self.shape_in, self.shape_out = shape_in[::-1], shape_out[::-1]
         self.dtype_in, self.dtype_out = dtype_in, dtype_out
         self.resampler = Resampler(mapping.axes[::-1], method, dtype_in, dtype_out)
         self.arithmetic = self.resampler.arithmetic
-        self.fill = fill
+        self.fill, self.items = fill, items
         self.holds_item = not mapping.keeps_planes
+        only_turns = method.mode.copies and all(axis.is_copy for axis in mapping.axes)
+        self.needs_kernels = not (only_turns and dtype_in == dtype_out)
 
-    def stream(
-        self, source: Planes, channels: int, threads: int, division: int = 1
+    def stream(self, source: Planes, channels: int, pieces: Pieces) -> Iterator[tuple[Array, int]]:
+        """Resample the items."""
+        for _ in range(self.items):
+            yield from self._item(source, channels, pieces.threads, pieces.division)
+
+    def _item(
+        self, source: Planes, channels: int, threads: int, division: int
     ) -> Iterator[tuple[Array, int]]:
-        """Resample the next item."""
         chunk, slab = planes_per_chunk(self.resampler, channels, threads, division)
         before = self.mapping.offsets[2]
         after = self.shape_out[0] - before - self.resampler.shape_out[0]
@@ -67,15 +76,15 @@ class AlignedResampler(MappedResampler):
             yield self._placed(planes), misfits
         yield from self._filled(after, channels, division)
 
-    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
-        """Return an estimate of the memory that one item needs."""
-        chunk, slab = planes_per_chunk(self.resampler, channels, threads, division)
+    def working_bytes(self, channels: int, pieces: Pieces) -> int:
+        """Return an estimate of the memory that an item needs."""
+        chunk, slab = planes_per_chunk(self.resampler, channels, pieces.threads, pieces.division)
         held = self.shape_in[0] if self.holds_item else chunk
         read = held * math.prod(self.shape_in[1:]) * self.dtype_in.itemsize
         # A slab that is smaller than the output is placed into a larger one.
         is_placed = self.resampler.shape_out[1:] != self.shape_out[1:]
         placed = 2 * slab * is_placed * math.prod(self.shape_out[1:]) * self.dtype_out.itemsize
-        streamed = stream_bytes(self.resampler, channels, Pieces(threads, division))
+        streamed = stream_bytes(self.resampler, channels, pieces)
         return (read + placed) * channels + streamed
 
     def _chunks(self, source: Planes, size: int) -> Iterator[Array]:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from upsample_cli.kernels import direct
 from upsample_cli.passes.arithmetic import Arithmetic, Labelling, choose_arithmetic
-from upsample_cli.passes.mapped import MappedResampler, Planes, fill_of
+from upsample_cli.passes.elements import as_real
+from upsample_cli.passes.streamed import Planes, Streamed
 from upsample_cli.passes.streaming import CHUNK_BYTES, FEW_PLANES
+from upsample_cli.resources.pieces import Pieces
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.axis import AxisMap
@@ -124,7 +126,7 @@ def _capacity(plan: Plan) -> int:
     return min(2 * most, max(last for _, (_, last) in plan) - min(first for _, (first, _) in plan))
 
 
-class DirectResampler(MappedResampler):
+class DirectResampler(Streamed):
     """Samples any grid, a slab of output planes at a time.
 
     Parameters
@@ -137,6 +139,8 @@ class DirectResampler(MappedResampler):
         Native dtypes.
     fill
         The stored value of what lies outside.
+    items
+        How many a source holds.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class DirectResampler(MappedResampler):
         dtype_in: np.dtype[Any],
         dtype_out: np.dtype[Any],
         fill: float = 0,
+        items: int = 1,
     ) -> None:
         self.mapping = mapping
         self.shape_in, self.shape_out = mapping.shape_in[::-1], mapping.shape_out[::-1]
@@ -153,13 +158,17 @@ class DirectResampler(MappedResampler):
         axes = [AxisMap.copied(size) for size in self.shape_in]
         self.arithmetic = choose_arithmetic(axes, method, dtype_in, dtype_out)
         self.sampler = SAMPLERS[method.mode.name]
-        self.fill = fill
+        self.fill, self.items = fill, items
         self.holds_item = bool(mapping.matrix[2, 2] <= 0)
 
-    def stream(
-        self, source: Planes, channels: int, threads: int, division: int = 1
+    def stream(self, source: Planes, channels: int, pieces: Pieces) -> Iterator[tuple[Array, int]]:
+        """Resample the items."""
+        for _ in range(self.items):
+            yield from self._item(source, channels, pieces.threads, pieces.division)
+
+    def _item(
+        self, source: Planes, channels: int, threads: int, division: int
     ) -> Iterator[tuple[Array, int]]:
-        """Resample the next item."""
         plan = self._windows(channels, threads, division)
         shape = (*self.shape_in[1:], channels)
         window = PlaneWindow(_capacity(plan), shape, self.dtype_in, self.arithmetic)
@@ -169,8 +178,9 @@ class DirectResampler(MappedResampler):
             yield slab, self._sample(window, lo, slab, threads)
         source.skip(self.shape_in[0] - window.end)
 
-    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
-        """Return an estimate of the memory that one item needs."""
+    def working_bytes(self, channels: int, pieces: Pieces) -> int:
+        """Return an estimate of the memory that an item needs."""
+        threads, division = pieces.threads, pieces.division
         values = channels * self.arithmetic.lanes(self.dtype_in)
         plane = math.prod(self.shape_in[1:]) * values * self.arithmetic.dtype.itemsize
         slab = self._slab_planes(channels, threads, division) * self._plane_bytes(channels)
@@ -227,7 +237,7 @@ class DirectResampler(MappedResampler):
     def _sample_rows(
         self, window: Array, frame: tuple[int, ...], first: int, rows: Array, channels: int
     ) -> int:
-        fills = fill_of(self.arithmetic, self.dtype_in, self.fill, channels)
+        fills = _fill_of(self.arithmetic, self.dtype_in, self.fill, channels)
         destination = self.arithmetic.destination(rows)
         target = destination
         if target is None:
@@ -238,3 +248,14 @@ class DirectResampler(MappedResampler):
         own = (self.arithmetic.sign,) if isinstance(self.arithmetic, Labelling) else ()
         self.sampler.kernel(window, frame, *where, *own, target)
         return 0 if destination is not None else self.arithmetic.store(target, rows)
+
+
+def _fill_of(arithmetic: Arithmetic, element: np.dtype[Any], stored: float, channels: int) -> Array:
+    """Return the lanes of a voxel, in the arithmetic's dtype, whose channels all have one value.
+
+    A complex voxel gets it as its real part.
+    """
+    if arithmetic.method.mode.blurs:
+        kind = np.result_type(arithmetic.dtype, 1j) if element.kind == "c" else arithmetic.dtype
+        return as_real(np.full(channels, stored, kind))
+    return arithmetic.load(np.full((1, channels), stored, element)).reshape(-1)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.labels import tally
-from upsample_cli.passes.mapped import Planes
+from upsample_cli.passes.streamed import Planes
 
 Array = NDArray[Any]
 
@@ -80,6 +80,10 @@ class Watch:
 
     def add_output(self, elements: Array) -> None:
         """See the next elements of the output; what they were made of has been seen."""
+
+    def beyond(self, dtype: np.dtype[Any]) -> list[int]:  # noqa: ARG002
+        """Return the labels so far that an integer dtype cannot hold, in order."""
+        return []
 
     def warnings(self) -> Iterator[str]:
         """Yield what a user should know."""

@@ -9,6 +9,7 @@ import distributed
 import pytest
 from inprocess import as_target, no_progress
 from processes import SAMPLES
+from upsample_cli.operations.job import Request
 
 from upsample_cli import __version__
 from upsample_cli.batch.cluster import remote
@@ -17,7 +18,6 @@ from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import stamps_of
 from upsample_cli.batch.task import DONE, FAILED, Setting, Task, run_task
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.operations.job import Request
 
 FACTOR = 2
 

@@ -183,5 +183,5 @@ class Cluster:
         listed = [task for task in tasks if task.stamps]
         few = listed[:: max(1, len(listed) // INPUTS_CHECKED)]
         inputs = [(os.path.join(self.setting.source, task.source), task.stamps) for task in few]
-        references = [(name, stamps_of(name)) for name in self.setting.operation.references]
+        references = [(name, stamps_of(name)) for name in self.setting.operation.request.references]
         return (*references, *inputs)

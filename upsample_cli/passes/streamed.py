@@ -1,4 +1,4 @@
-"""Onto another grid: the planes of an item arrive in their order, the output's leave in theirs."""
+"""What resamples a file: its planes arrive in their order, and the output's leave in theirs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.arithmetic import Arithmetic
-from upsample_cli.passes.elements import as_real
+from upsample_cli.resources.pieces import Pieces
 
 Array = NDArray[Any]
 
@@ -26,8 +26,8 @@ class Planes(Protocol):
         """Pass over the next planes."""
 
 
-class MappedResampler(ABC):
-    """The way from items on one grid to items on another.
+class Streamed(ABC):
+    """The way from items of one shape and dtype to items of another, plane after plane.
 
     Attributes
     ----------
@@ -37,8 +37,12 @@ class MappedResampler(ABC):
         Native dtypes of the elements.
     arithmetic
         In what numbers it is computed.
+    items
+        How many a source holds.
     holds_item
         Whether all planes of an item that are needed are in memory at once.
+    needs_kernels
+        Whether any kernel is loaded.
     """
 
     shape_in: tuple[int, ...]
@@ -46,13 +50,13 @@ class MappedResampler(ABC):
     dtype_in: np.dtype[Any]
     dtype_out: np.dtype[Any]
     arithmetic: Arithmetic
-    holds_item: bool
+    items: int
+    holds_item: bool = False
+    needs_kernels: bool = True
 
     @abstractmethod
-    def stream(
-        self, source: Planes, channels: int, threads: int, division: int = 1
-    ) -> Iterator[tuple[Array, int]]:
-        """Resample the next item of a source, and read it to its end.
+    def stream(self, source: Planes, channels: int, pieces: Pieces) -> Iterator[tuple[Array, int]]:
+        """Resample the items of a source, and read each to its end.
 
         Yields
         ------
@@ -61,16 +65,9 @@ class MappedResampler(ABC):
         """
 
     @abstractmethod
-    def working_bytes(self, channels: int, threads: int, division: int = 1) -> int:
-        """Return an estimate of the memory that one item needs."""
+    def working_bytes(self, channels: int, pieces: Pieces) -> int:
+        """Return an estimate of the memory that the items need, one after the other."""
 
-
-def fill_of(arithmetic: Arithmetic, element: np.dtype[Any], stored: float, channels: int) -> Array:
-    """Return the lanes of a voxel, in the arithmetic's dtype, whose channels all have one value.
-
-    A complex voxel gets it as its real part.
-    """
-    if arithmetic.method.mode.blurs:
-        kind = np.result_type(arithmetic.dtype, 1j) if element.kind == "c" else arithmetic.dtype
-        return as_real(np.full(channels, stored, kind))
-    return arithmetic.load(np.full((1, channels), stored, element)).reshape(-1)
+    def planes_at_once(self, channels: int, pieces: Pieces) -> tuple[int, int]:  # noqa: ARG002
+        """Return about how many planes wait to be converted after reading, and before writing."""
+        return (self.shape_in[0] if self.holds_item else 1), 1
