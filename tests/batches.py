@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from upsample_cli.operations.job import Request
+from upsample_cli.operations.requests import ResampleRequest
 from volumes import write_volume
 
 from upsample_cli.batch.again import run_or_compare
@@ -107,7 +107,7 @@ class Scripted(Operation):
 
 def scripted():
     """Return the operation with a request that is never looked at."""
-    return Scripted("resample", Request(target=Target("scale", (2.0,)), image=ImageOptions()))
+    return Scripted("resample", ResampleRequest(target=Target("scale", (2.0,)), image=ImageOptions()))
 
 
 class Watcher:

@@ -3,10 +3,13 @@
 from contextlib import contextmanager
 
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.operations import resample as pipeline
-from upsample_cli.operations.requests import Request
+from upsample_cli.operations.requests import ResampleRequest
+from upsample_cli.operations.work import carry_out
 from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.target import Target
+
+
+RESAMPLE = "upsample_cli.operations.resample"
 
 
 @contextmanager
@@ -29,5 +32,5 @@ def resample_file(source, output, *, image=None, **options):
     else:
         kinds = ("scale", "size", "spacing")
         target = as_target(**{key: options.pop(key) for key in kinds if key in options})
-    request = Request(target=target, image=image or ImageOptions(), **options)
-    return pipeline.resample(request, str(source), str(output), no_progress)
+    request = ResampleRequest(target=target, image=image or ImageOptions(), **options)
+    return carry_out(RESAMPLE, request, str(source), str(output), no_progress)

@@ -12,7 +12,7 @@ import typer
 from batches import lines_of, outputs, write
 from PIL import Image
 
-from upsample_cli.cli.app import app
+from upsample_cli.cli.app import application
 
 FORMATS = [
     *("jpg", "tif", "webp", "bmp", "gif", "ppm", "pgm", "pbm", "pfm", "npy", "nii", "nii.gz"),
@@ -144,7 +144,7 @@ def test_worker_processes_write_the_same(cli, batch, everything, tmp_path):
 
 
 def options_of(command):
-    parameters = typer.main.get_command(app).commands[command].params
+    parameters = typer.main.get_command(application()).commands[command].params
     return {
         option: parameter.help
         for parameter in parameters

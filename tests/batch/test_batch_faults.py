@@ -141,7 +141,7 @@ from upsample_cli.batch import run
 from upsample_cli.batch.operation import Operation
 from upsample_cli.cli.screen import BatchScreen
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.operations.job import Request
+from upsample_cli.operations.requests import ResampleRequest
 from upsample_cli.sampling.target import Target
 
 class Screen(BatchScreen):
@@ -149,7 +149,7 @@ class Screen(BatchScreen):
         {change}
 
 if __name__ == "__main__":
-    operation = Operation("resample", Request(target=Target("scale", (2.0,)), image=ImageOptions()))
+    operation = Operation("resample", ResampleRequest(target=Target("scale", (2.0,)), image=ImageOptions()))
     request = run.BatchRequest("in", "out", operation, __version__, jobs=1)
     totals = run.run_batch(request, Screen(quiet=True))
     print(dict(totals.files))

@@ -122,7 +122,7 @@ def run(arguments: Sequence[object]) -> Outcome:
 @functools.cache
 def _built() -> Callable[..., object]:
     """Return Typer's application as it is built for each run: nine tenths of a case's time."""
-    return typer.main.get_command(app.app)
+    return typer.main.get_command(app.application())
 
 
 def check(arguments: Sequence[object], outputs: Sequence[str] = ()) -> Outcome:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import peak_memory
-from upsample_cli.operations.memory import fit
+from upsample_cli.resources.budget import pieces_within
 
 from upsample_cli.cli.parsing import parse_memory
 from upsample_cli.errors import MemoryLimitError, RequestError
@@ -175,27 +175,20 @@ def test_explain_says_whether_and_how_it_fits(here, inputs, tmp_path, command):
     assert re.search(r"memory +about [\d.]+ \S+, program included, which fits\n", text)
 
 
-class Granular:
-    """Work that needs 8 MiB for each thread and 32 MiB for all of its pieces."""
-
-    def __init__(self, threads):
-        self.pieces = Pieces(threads)
-
-    @property
-    def working_bytes(self):
-        return (8 * self.pieces.threads + 32 // self.pieces.division) * MIB
+def granular(pieces):
+    """Return what work takes that needs 8 MiB for each thread and 32 MiB for all of its pieces."""
+    return (8 * pieces.threads + 32 // pieces.division) * MIB
 
 
 def test_pieces_become_smaller_before_threads_become_fewer(monkeypatch):
-    monkeypatch.setattr("upsample_cli.operations.memory.program_bytes", lambda _: 0)
+    monkeypatch.setattr("upsample_cli.resources.budget.program_bytes", lambda _: 0)
     settled = []
     for limit in (1000, 64, 63, 40, 32, 20):
-        work = Granular(4)
-        fit(work, limit * MIB, "file")
-        settled.append((work.pieces.threads, work.pieces.division))
+        pieces = pieces_within(limit * MIB, granular, Pieces(4), "file")
+        settled.append((pieces.threads, pieces.division))
     assert settled == [(4, 1), (4, 1), (4, 2), (4, 4), (4, 64), (2, 8)]
     with pytest.raises(MemoryLimitError, match=r"file: needs about 9 MiB, .* is 7 MiB") as caught:
-        fit(Granular(4), 7 * MIB, "file")
+        pieces_within(7 * MIB, granular, Pieces(4), "file")
     assert isinstance(caught.value, RequestError)
     assert caught.value.needed == 9 * MIB
     assert caught.value.limit == 7 * MIB

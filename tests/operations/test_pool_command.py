@@ -711,7 +711,7 @@ def test_the_pooled_file_and_its_record_appear_together(here, folder, monkeypatc
     def fails(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(pool, "write_record", fails)
+    monkeypatch.setattr(pool, "write_indices", fails)
     before = snapshot(folder)
     code, _, err = here("pool", "in.hdr", "out.hdr", "-k", 2)
     assert code == FAILED

@@ -20,8 +20,8 @@ from volumes import OBLIQUE, changed_fields, extension, read_volume, write_volum
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.operations.grid_record import read_record, record_name
-from upsample_cli.operations.requests import Request
-from upsample_cli.operations.restore import restore
+from upsample_cli.operations.requests import RestoreRequest
+from upsample_cli.operations.work import carry_out
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.target import Target
 
@@ -42,9 +42,10 @@ TARGETS = [
 ]
 
 
-def go_back(processed, output, record=None, mode="", **options):
-    request = Request(target=Target("record", ()), image=ImageOptions(), mode=mode, **options)
-    return restore(request, str(processed), str(output), record and str(record), no_progress)
+def go_back(processed, output, record=None, mode=None, **options):
+    request = RestoreRequest(mode=mode, record=record and str(record), **options)
+    restore = "upsample_cli.operations.restore"
+    return carry_out(restore, request, str(processed), str(output), no_progress)
 
 
 @pytest.fixture

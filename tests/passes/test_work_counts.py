@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from upsample_cli.operations.job import TAP_BYTES
+from upsample_cli.operations.resample import TAP_BYTES
 
 from upsample_cli import interpolate
 from upsample_cli.files.volumes.nifti import NiftiSink, NiftiSource

@@ -9,7 +9,7 @@ import distributed
 import pytest
 from inprocess import as_target, no_progress
 from processes import SAMPLES
-from upsample_cli.operations.job import Request
+from upsample_cli.operations.requests import ResampleRequest
 
 from upsample_cli import __version__
 from upsample_cli.batch.cluster import remote
@@ -40,7 +40,7 @@ def said(monkeypatch):
 def setting(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
-    operation = Operation("resample", Request(target=as_target(scale=FACTOR), image=ImageOptions()))
+    operation = Operation("resample", ResampleRequest(target=as_target(scale=FACTOR), image=ImageOptions()))
     folders = str(tmp_path / "in"), str(tmp_path / "out")
     aside = tmp_path / "out" / ".upsample-batch" / "own"
     return Setting(*folders, operation, 1, None, __version__, str(aside))
@@ -176,7 +176,7 @@ def test_half_a_strangers_pair_is_not_completed(setting, token, said):
 
 
 def test_pools_are_compared_with_their_indices(setting, token, said):
-    from upsample_cli.operations.pool import PoolRequest
+    from upsample_cli.operations.requests import PoolRequest
 
     request = PoolRequest(image=ImageOptions(), kernel_size=(2,))
     setting = replace(setting, operation=Operation("pool", request))

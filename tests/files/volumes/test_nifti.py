@@ -233,7 +233,7 @@ def test_bytes_do_not_depend_on_threads(tmp_path, resample, larger, options, suf
 def test_bytes_do_not_depend_on_the_size_of_slabs(tmp_path, resample, larger, monkeypatch):
     resample(larger[0], tmp_path / "whole.nii.gz", scale=1.6)
     for planes in ((1, 1), (3, 2), (7, 100), (50, 1)):
-        monkeypatch.setattr(pipeline, "planes_per_chunk", lambda *_, planes=planes: planes)
+        monkeypatch.setattr(axis_by_axis, "planes_per_chunk", lambda *_, planes=planes: planes)
         output = tmp_path / f"{planes}.nii.gz"
         resample(larger[0], output, scale=1.6)
         assert output.read_bytes() == (tmp_path / "whole.nii.gz").read_bytes()
@@ -313,8 +313,8 @@ def test_each_plane_is_asked_for_once(tmp_path, resample, monkeypatch, mode):
         return original(self, count)
 
     monkeypatch.setattr(nifti.NiftiSource, "read", recorded)
-    monkeypatch.setattr(pipeline, "planes_per_chunk", lambda *_: (4, 3))
-    monkeypatch.setattr(pipeline, "items_per_group", lambda *_: 1)
+    monkeypatch.setattr(axis_by_axis, "planes_per_chunk", lambda *_: (4, 3))
+    monkeypatch.setattr(axis_by_axis, "items_per_group", lambda *_: 1)
     source = write_volume(tmp_path / "in.nii", random_voxels((9, 8, 10, 3), "i2"))
     resample(source, tmp_path / "out.nii", scale=0.7, mode=mode)
     assert asked == [4, 4, 2] * 3
