@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from upsample_cli.operations.requests import ResampleRequest
 from volumes import write_volume
 
 from upsample_cli.batch.again import run_or_compare
 from upsample_cli.batch.operation import Operation
 from upsample_cli.errors import MemoryLimitError, RequestError, UpsampleError
-from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.operations.output import Contents, Summary
+from upsample_cli.operations.requests import ResampleRequest
 from upsample_cli.sampling.target import Target
 
 PLAIN = {"qform_code": 0, "intent_code": 0, "scl_slope": 1.0, "scl_inter": 0.0}
@@ -107,7 +106,7 @@ class Scripted(Operation):
 
 def scripted():
     """Return the operation with a request that is never looked at."""
-    return Scripted("resample", ResampleRequest(target=Target("scale", (2.0,)), image=ImageOptions()))
+    return Scripted("resample", ResampleRequest(target=Target("scale", (2.0,))))
 
 
 class Watcher:

@@ -8,7 +8,6 @@ from upsample_cli.operations.work import carry_out
 from upsample_cli.sampling.mapping import Like, Orientation
 from upsample_cli.sampling.target import Target
 
-
 RESAMPLE = "upsample_cli.operations.resample"
 
 

@@ -140,7 +140,6 @@ from upsample_cli import __version__
 from upsample_cli.batch import run
 from upsample_cli.batch.operation import Operation
 from upsample_cli.cli.screen import BatchScreen
-from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.operations.requests import ResampleRequest
 from upsample_cli.sampling.target import Target
 
@@ -149,7 +148,7 @@ class Screen(BatchScreen):
         {change}
 
 if __name__ == "__main__":
-    operation = Operation("resample", ResampleRequest(target=Target("scale", (2.0,)), image=ImageOptions()))
+    operation = Operation("resample", ResampleRequest(target=Target("scale", (2.0,))))
     request = run.BatchRequest("in", "out", operation, __version__, jobs=1)
     totals = run.run_batch(request, Screen(quiet=True))
     print(dict(totals.files))

@@ -44,7 +44,9 @@ def prepare(request, input_name):
     def settled(source):
         stack = stack_of(source)
         axes = [AxisMap.copied(size) for size in stack.spatial]
-        header = source.header.resampled(axes[::-1], stack.dtype)[0] if source.kind == "volume" else None
+        header = (
+            source.header.resampled(axes[::-1], stack.dtype)[0] if source.kind == "volume" else None
+        )
         return Adding(
             request=request,
             source=source,
@@ -69,7 +71,9 @@ def toy(monkeypatch):
     module.prepare = prepare
     monkeypatch.setitem(sys.modules, "toy_operation", module)
     options = (SOURCE, OUTPUT, Option("by", By), *MACHINE, *WRITING, EXPLAIN, *MESSAGES)
-    row = Command("add", AddRequest, options, "Add a number.", is_of_batch=True, module="toy_operation")
+    row = Command(
+        "add", AddRequest, options, "Add a number.", is_of_batch=True, module="toy_operation"
+    )
     monkeypatch.setitem(commands.COMMANDS, "add", row)
 
 
@@ -79,7 +83,10 @@ ROW = np.arange(6, dtype=np.int16).reshape(2, 3)
 def test_a_row_makes_a_command(toy, here, tmp_path):
     np.save(tmp_path / "in.npy", ROW)
     code, _, messages = here("add", "in.npy", "out.npy")
-    assert (code, messages.splitlines()[-1][:45]) == (0, "in.npy 3×2 int16 → out.npy 3×2 int16, plus 1,")
+    assert (code, messages.splitlines()[-1][:45]) == (
+        0,
+        "in.npy 3×2 int16 → out.npy 3×2 int16, plus 1,",
+    )
     assert np.array_equal(np.load(tmp_path / "out.npy"), ROW + 1)
     assert here("add", "in.npy", "out.npy", "--by", 5)[0] == 2  # it exists
     assert here("add", "in.npy", "out.npy", "--by", 5, "-f")[0] == 0

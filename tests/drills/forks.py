@@ -44,7 +44,6 @@ import sys, threading
 from upsample_cli import __version__, interpolate
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.run import BatchRequest, run_batch
-from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.operations.requests import ResampleRequest
 from upsample_cli.sampling.target import Target
 import numpy as np
@@ -61,11 +60,11 @@ if __name__ == "__main__":
     def work():
         while not ending.is_set():
             interpolate(volume, scale_factor=2, mode="trilinear")
-    operation = Operation("resample", ResampleRequest(target=Target("scale", (2.0,)), image=ImageOptions()))
+    operation = Operation("resample", ResampleRequest(target=Target("scale", (2.0,))))
     request = BatchRequest(sys.argv[1], sys.argv[2], operation, __version__, jobs=2)
     busy = threading.Thread(target=work)
     busy.start()
-    batch = threading.Thread(target=lambda: totals.append(run_batch(request, Screen())))
+    batch = threading.Thread(target=lambda: totals.append(run_batch(request, Screen()))
     batch.start()
     batch.join()
     ending.set()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import peak_memory
-from upsample_cli.resources.budget import pieces_within
 
 from upsample_cli.cli.parsing import parse_memory
 from upsample_cli.errors import MemoryLimitError, RequestError
 from upsample_cli.resources import machine
+from upsample_cli.resources.budget import pieces_within
 from upsample_cli.resources.pieces import Pieces
 
 MIB = 2**20

@@ -18,12 +18,10 @@ from test_bad_input import check_line
 from volumes import OBLIQUE, changed_fields, extension, read_volume, write_volume
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.operations.grid_record import read_record, record_name
 from upsample_cli.operations.requests import RestoreRequest
 from upsample_cli.operations.work import carry_out
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.target import Target
 
 SHAPE = (12, 10, 8)
 RECORD = "x.nii.record.json"

@@ -106,7 +106,7 @@ def _signature(able: Mapping[str, Command]) -> inspect.Signature:
         mine.pop(name)
     theirs = {
         parameter.name: parameter
-        for command in reversed(able.values())
+        for command in reversed([*able.values()])
         for parameter in _taken(command)
     }
     every = {**theirs, **mine}
@@ -138,8 +138,8 @@ def _operation(
         is_given = source is not None and source.name == "COMMANDLINE"
         if is_given and not command.takes(parameter):
             others = [other.name for other in able.values() if other.takes(parameter)]
-            option = "--" + parameter.replace("_", "-")
-            raise RequestError(option, f"goes with --op {' or '.join(others)}", "drop it")
+            flag = "--" + parameter.replace("_", "-")
+            raise RequestError(flag, f"goes with --op {' or '.join(others)}", "drop it")
     for option in command.options:
         if option.missing and given[option.name] is None:
             raise RequestError(option.flag, "is missing", option.missing)

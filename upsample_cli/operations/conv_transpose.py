@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.images.formats import WITH_ALPHA, mode_for_dtype
+from upsample_cli.files.images.modes import PIXEL_MODES, mode_for_dtype
 from upsample_cli.operations.advice import source_warnings
 from upsample_cli.operations.output import loss_warning
 from upsample_cli.operations.requests import ConvolveRequest, named_dtype
@@ -201,7 +201,7 @@ def _settle_elements(work: ConvolveWork) -> None:
     if source.kind == "image":
         own = "L" if work.channels != stack.channels else stack.image_mode
         work.image_mode = mode_for_dtype(own, work.dtype_out)
-        if work.image_mode in WITH_ALPHA:
+        if PIXEL_MODES[work.image_mode].has_alpha:
             work.hints.append("transparency is one channel of many here; colours may bleed from it")
     elif source.kind == "volume":
         header, warnings = source.header.resampled(work.axes[::-1], work.dtype_out)

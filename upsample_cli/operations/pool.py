@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.images.formats import format_named
 from upsample_cli.operations.advice import source_warnings
 from upsample_cli.operations.indices import Checksum, Pooling, indices_name, write_indices
 from upsample_cli.operations.output import file_names
@@ -77,10 +76,10 @@ class PoolWork(Stacked):
     def check_output(self) -> None:
         """Refuse what would not be the pooled values, or would replace them by the indices."""
         name, own = self.output.name, file_names(self.output)
-        if self.source.kind == "image" and format_named(self.output.image_format).is_lossy:
+        if self.source.kind == "image" and self.output.image_format.is_lossy:
             problem = "changes values, which then do not belong to their indices"
             remedy = "write .png, .tif or .webp"
-            raise RequestError(name, f"{self.output.image_format} {problem}", remedy)
+            raise RequestError(name, f"{self.output.image_format.name} {problem}", remedy)
         indices = indices_name(name, self.request.indices)
         if os.path.realpath(indices) in map(os.path.realpath, own):
             raise RequestError("--indices", f"{indices} is the output itself", "name another file")
@@ -103,6 +102,7 @@ class PoolWork(Stacked):
         values, indices = pool_array(
             reversed_order(volumes) if is_falling else volumes, windows, sizes, self.pieces.threads
         )
+        assert indices is not None  # they were asked for
         shape = (*batch.shape[:2], *self.shape_out)
         values = reversed_order(values) if is_falling else values
         return values.reshape(shape), indices.reshape(shape)
@@ -111,10 +111,12 @@ class PoolWork(Stacked):
         """Refuse opaque pixels with transparency where a format would drop that of all pixels."""
         if self.source.kind != "image" or self.image_mode != "RGBA":
             return
-        name = self.output.image_format
-        if format_named(name).drops_opaque_alpha and (values[:, -1] == OPAQUE).all():
-            problem = f"{name} drops transparency that no pixel has left, which unpool would miss"
-            raise RequestError(self.output.name, problem, "write .png or .tif")
+        format = self.output.image_format
+        if format.drops_opaque_alpha and (values[:, -1] == OPAQUE).all():
+            problem = (
+                f"{format.name} drops transparency that no pixel has left, which unpool would miss"
+            )
+            raise RequestError(self.output.name, f"{format.name} {problem}", "write .png or .tif")
 
     def write_beside(self, files: list[BinaryIO]) -> None:
         """Write the indices."""

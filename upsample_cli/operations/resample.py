@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.images.formats import WITH_ALPHA, element_of_mode, mode_for_dtype
+from upsample_cli.files.images.modes import PIXEL_MODES, element_of_mode, mode_for_dtype
 from upsample_cli.files.sinks import Layout
 from upsample_cli.operations.advice import (
     ELEMENT_NAMES,
@@ -235,7 +235,7 @@ class ImageResampling(AlongAxes):
     @property
     def weighs_colours(self) -> bool:
         """Whether colours are weighed by their alpha."""
-        has_alpha = self.image_mode in WITH_ALPHA
+        has_alpha = PIXEL_MODES[self.image_mode].has_alpha
         return has_alpha and self.method.mode.blurs and not self.request.straight_alpha
 
     def working_bytes(self, pieces: Pieces) -> int:
@@ -248,8 +248,11 @@ class ImageResampling(AlongAxes):
         if self.weighs_colours:
             arguments = self.axes, self.method, resampler.dtype_in, channels, threads
             kept += weighing_bytes(*arguments)
-        decoding = self.source.decoding_bytes(blurs=self.method.mode.blurs)
-        return max(decoding, pixels + kept, kept + self.encoding_bytes(pieces))
+        return max(
+            self.decoding_bytes(blurs=self.method.mode.blurs),
+            pixels + kept,
+            kept + self.encoding_bytes(pieces),
+        )
 
     def results(self) -> Iterator[Array]:
         """Yield the pixels (height, width, channels)."""
@@ -294,7 +297,7 @@ def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     header, warnings = None, list[str]()
     if source.kind == "volume":
         header, warnings = source.header.resampled(axes[::-1], dtype_out)
-        header = header if request.geometry is None else request.geometry.put_into(header)
+        header = header if request.geometry is None else header.with_geometry(request.geometry)
     kind = ImageResampling if source.kind == "image" else AlongAxes
     return kind(
         request=request,
@@ -332,7 +335,9 @@ def elements_of(source: "Source", method: Method) -> tuple[np.dtype[Any], int, s
     if source.kind != "image":
         dtype, channels, mode = source.dtype, source.channels, ""
     else:
-        mode = source.mode_when(blurs=method.mode.blurs)
+        from upsample_cli.files.images.reading import result_mode
+
+        mode = result_mode(source, blurs=method.mode.blurs)
         dtype, channels = element_of_mode(mode)
     if method.mode.votes and channels > 1:
         what = f"has {channels} values a {ELEMENT_NAMES[source.kind]}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.images.formats import element_of_mode
+from upsample_cli.files.images.modes import element_of_mode
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -102,7 +102,9 @@ def stack_of(source: "Source", *, mixes: bool = False) -> Stack:
     together; otherwise each of them is an item of its own.
     """
     if source.kind == "image":
-        mode = source.mode_when(blurs=blends(source))
+        from upsample_cli.files.images.reading import result_mode
+
+        mode = result_mode(source, blurs=blends(source))
         dtype, channels = element_of_mode(mode)
         return Stack(source, (channels,), source.shape, channels, dtype, mode)
     if source.kind == "array":

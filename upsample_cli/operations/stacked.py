@@ -102,7 +102,7 @@ class Stacked(Work):
             return int(self._held(read, pieces) + max(scratch, copied) + files)
         read *= 2 if self.stack.channels > 1 else 1
         stages = (
-            source.decoding_bytes(blurs=blends(source)),
+            self.decoding_bytes(blurs=blends(source)),
             self._held(read, pieces) + scratch,
             self.kept_bytes(pieces) + written + copied + self.encoding_bytes(pieces),
         )

@@ -15,6 +15,7 @@ from upsample_cli.passes.elements import store
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.mapping import VoxelMap
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_scale
@@ -76,7 +77,7 @@ def _vote(dtype: str) -> None:
 def _sample(mode: str, dtype: str) -> None:
     mapping = VoxelMap((2, 2, 2), (2, 2, 2), np.eye(4))
     resampler = DirectResampler(mapping, Method(MODES[mode]), np.dtype(dtype), np.dtype(dtype))
-    for _ in resampler.stream(_Ones(dtype), 1, 1):
+    for _ in resampler.stream(_Ones(dtype), 1, Pieces()):
         pass
 
 

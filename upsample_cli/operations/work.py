@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.files import open_source, output_suffix
-from upsample_cli.files.images.formats import format_named
 from upsample_cli.files.sinks import Compression, Layout
 from upsample_cli.operations.output import (
     Contents,
@@ -27,7 +26,7 @@ from upsample_cli.operations.output import (
     space_on_disk,
 )
 from upsample_cli.operations.requests import FileRequest
-from upsample_cli.resources.budget import keep_compiler_within, pieces_within
+from upsample_cli.resources.budget import keep_compiler_within, loading_bytes, pieces_within
 from upsample_cli.resources.machine import check_disk, check_memory
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
@@ -185,10 +184,18 @@ class Work(ABC):
         """Return how the output is compressed."""
         return Compression(self.output.is_gzip, self.request.compress_level, pieces.threads)
 
+    def decoding_bytes(self, *, blurs: bool) -> int:
+        """Return what decoding an image takes, its pixels included, but for what it comes before.
+
+        That are the kernels: an image is decoded before the first is loaded.
+        """
+        source = cast("ImageSource", self.source)
+        return max(0, source.decoding_bytes(blurs=blurs) - loading_bytes())
+
     def encoding_bytes(self, pieces: Pieces) -> int:
         """Return what writing an image takes beside its pixels."""
         output, source = self.output, cast("ImageSource", self.source)
-        return format_named(output.image_format).encoding_bytes(
+        return output.image_format.encoding_bytes(
             self.image_mode,
             self.shape_out,
             source,

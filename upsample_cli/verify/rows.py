@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.operations.explain import CODE_NAMES
+from upsample_cli.operations.facts import CODE_NAMES
 from upsample_cli.sampling.grid import OF_A_NUMBER, Grid
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import distributed
 import pytest
 from inprocess import as_target, no_progress
 from processes import SAMPLES
-from upsample_cli.operations.requests import ResampleRequest
 
 from upsample_cli import __version__
 from upsample_cli.batch.cluster import remote
@@ -17,7 +16,7 @@ from upsample_cli.batch.cluster.remote import Token, Unfit, difference, run_on_w
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.stamp import stamps_of
 from upsample_cli.batch.task import DONE, FAILED, Setting, Task, run_task
-from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations.requests import ResampleRequest
 
 FACTOR = 2
 
@@ -40,7 +39,7 @@ def said(monkeypatch):
 def setting(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
-    operation = Operation("resample", ResampleRequest(target=as_target(scale=FACTOR), image=ImageOptions()))
+    operation = Operation("resample", ResampleRequest(target=as_target(scale=FACTOR)))
     folders = str(tmp_path / "in"), str(tmp_path / "out")
     aside = tmp_path / "out" / ".upsample-batch" / "own"
     return Setting(*folders, operation, 1, None, __version__, str(aside))
@@ -178,7 +177,7 @@ def test_half_a_strangers_pair_is_not_completed(setting, token, said):
 def test_pools_are_compared_with_their_indices(setting, token, said):
     from upsample_cli.operations.requests import PoolRequest
 
-    request = PoolRequest(image=ImageOptions(), kernel_size=(2,))
+    request = PoolRequest(kernel_size=(2,))
     setting = replace(setting, operation=Operation("pool", request))
     task = task_of(setting, "a.nii.gz")
     first = run_task(setting, task, lambda _: None)
