@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from upsample_cli.batch.finding import Found
 from upsample_cli.batch.naming import Naming, check_outputs
 from upsample_cli.errors import RequestError
-from upsample_cli.files import SUFFIXES, suffix_of
+from upsample_cli.files import known_suffixes, suffix_of
 
 LETTERS = st.text("aZ0_-{} é%.", min_size=1, max_size=6)
 PLAIN = st.text("aZ0_- é%", max_size=4)
@@ -32,8 +32,8 @@ def test_an_output_is_named_after_its_input(suffix, template, name, output):
 
 @given(
     stems=st.lists(LETTERS.filter(lambda s: not suffix_of(s)), min_size=2, max_size=2, unique=True),
-    suffix=st.sampled_from(sorted(SUFFIXES)),
-    to=st.sampled_from([None, *sorted(SUFFIXES)]),
+    suffix=st.sampled_from(sorted(known_suffixes())),
+    to=st.sampled_from([None, *sorted(known_suffixes())]),
     around=st.tuples(PLAIN, PLAIN),
     folder=st.sampled_from(["", "sub/", "a.nii/b/"]),
 )

@@ -286,15 +286,15 @@ def test_a_second_batch_waits_for_the_first(batch, source, tmp_path):
 
 
 def test_an_input_that_changes_meanwhile_fails(batch, source, monkeypatch, tmp_path):
-    from upsample_cli.operations import resample as pipeline
+    from upsample_cli.files.images import writing
 
-    save = pipeline.save_image
+    save = writing.save_image
 
-    def touch_and_save(*arguments):
+    def touch_and_save(*arguments, **named):
         set_back(source / "sub" / "b.png")
-        return save(*arguments)
+        return save(*arguments, **named)
 
-    monkeypatch.setattr(pipeline, "save_image", touch_and_save)
+    monkeypatch.setattr(writing, "save_image", touch_and_save)
     code, status, errors = batch("--scale", 2)
     assert (code, status) == (1, {"a.npy": "done", "sub/b.png": "failed"})
     assert "changed after it was listed" in errors

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.array import ArraySink, ArraySource
+from upsample_cli.files.array import ArraySource
+from upsample_cli.files.sinks import Compression, Layout
 from upsample_cli.files.streams import ForwardReader, _with_full_head, open_input
 
 RNG = np.random.default_rng(0)
@@ -104,7 +105,7 @@ def test_the_byte_order_is_kept(tmp_path, dtype):
     file = io.BytesIO()
     with closing(source_of(tmp_path / "a.npy")) as source:
         source.set_dimensions(2)
-        sink = ArraySink(source.disk_dtype, (2, 3, 4), source.dtype, file)
+        sink = source.sink(Layout((2, 3, 4), source.dtype), [file], Compression(False, 1, 1))
         for _ in range(2):
             sink.write(source.read(3))
         sink.finish()

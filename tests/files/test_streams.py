@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from upsample_cli.errors import FileError
-from upsample_cli.files.streams import (
-    COMPRESSION_BLOCK,
-    ForwardReader,
-    GzipWriter,
-    head_of,
-    open_input,
-)
+from upsample_cli.files.sinks import COMPRESSION_BLOCK, GzipWriter
+from upsample_cli.files.streams import ForwardReader, head_of, open_input
 
 DATA = np.cumsum(np.random.default_rng(0).integers(-3, 4, 700_001)).astype("<i2").tobytes()
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from upsample_cli import interpolate
-from upsample_cli.files.volumes.nifti import NiftiSink, NiftiSource
+from upsample_cli.files.volumes.volume_source import VolumeSink, VolumeSource
 from upsample_cli.operations.job import TAP_BYTES
 from upsample_cli.passes import fused, whole
 from upsample_cli.passes.resampler import Resampler
@@ -146,10 +146,10 @@ def volume(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_each_plane_is_read_once_and_written_once(monkeypatch, tmp_path, resample, volume, suffix):
     read, written = [], []
-    real_read, real_write = NiftiSource.read, NiftiSink.write
-    monkeypatch.setattr(NiftiSource, "read", lambda s, n: read.append(n) or real_read(s, n))
+    real_read, real_write = VolumeSource.read, VolumeSink.write
+    monkeypatch.setattr(VolumeSource, "read", lambda s, n: read.append(n) or real_read(s, n))
     monkeypatch.setattr(
-        NiftiSink, "write", lambda s, slab: written.append(slab.nbytes) or real_write(s, slab)
+        VolumeSink, "write", lambda s, slab: written.append(slab.nbytes) or real_write(s, slab)
     )
     resample(volume(DEPTH, suffix), tmp_path / f"out{suffix}", scale=2, threads=2)
     # The source only reads forward, so that DEPTH planes read are every plane once, in order.

@@ -8,7 +8,7 @@ from pathlib import Path
 from upsample_cli.batch.finding import Found
 from upsample_cli.batch.stamp import files_of
 from upsample_cli.errors import RequestError
-from upsample_cli.files import SUFFIXES, suffix_of
+from upsample_cli.files import known_suffixes, suffix_of
 
 FIELDS = ("stem", "suffix")
 
@@ -29,8 +29,8 @@ class Naming:
     template: str = "{stem}{suffix}"
 
     def __post_init__(self) -> None:
-        if self.suffix is not None and self.suffix not in SUFFIXES:
-            known = ", ".join(SUFFIXES)
+        if self.suffix is not None and self.suffix not in known_suffixes():
+            known = ", ".join(known_suffixes())
             raise RequestError("--to", f"{self.suffix} is not a known format", f"use {known}")
         _check_template(self.template)
 

@@ -15,7 +15,7 @@ from upsample_cli.batch.finding import matches_any
 from upsample_cli.batch.operation import Operation
 from upsample_cli.batch.planning import Wanted, Work
 from upsample_cli.errors import UpsampleError
-from upsample_cli.files import SUFFIXES, suffix_of
+from upsample_cli.files import format_of, suffix_of
 from upsample_cli.sampling.grid import Grid, corner_tolerance
 
 WILD = re.compile(r"\[[^]]*\]|[*?]")
@@ -155,7 +155,7 @@ def bare_stem(name: str, patterns: Sequence[str]) -> str:
 
 
 def _kind(each: Wanted) -> str:
-    return SUFFIXES[suffix_of(each.found.name)]
+    return format_of(suffix_of(each.found.name)).kind
 
 
 class _Landings:

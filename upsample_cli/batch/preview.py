@@ -12,7 +12,8 @@ from upsample_cli.batch.journal import read_journal
 from upsample_cli.batch.run import BatchRequest, decide, survey
 from upsample_cli.batch.task import Setting, Task
 from upsample_cli.errors import UpsampleError
-from upsample_cli.operations.output import COMPRESSED_AT_MOST, UNCOMPRESSED
+from upsample_cli.files import is_uncompressed
+from upsample_cli.operations.output import COMPRESSED_AT_MOST
 from upsample_cli.resources.machine import check_memory
 from upsample_cli.text import about, printable, readable_bytes
 
@@ -99,7 +100,7 @@ def _add(result: Preview, setting: Setting, task: Task) -> None:
         return
     result.lines.append(printable(f"{line}, {readable_bytes(size)}"))
     result.most += size + beside
-    result.least += size // (1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST)
+    result.least += size // (1 if is_uncompressed(output.suffix) else COMPRESSED_AT_MOST)
 
 
 def _free(target: str) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from upsample_cli.demos.steps import Array
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.images.formats import WITH_ALPHA
+from upsample_cli.files.images.modes import PIXEL_MODES
 from upsample_cli.files.images.options import ImageOptions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_plane(name: str, options: ImageOptions) -> Array:
 
 def _image(source: "ImageSource") -> Array:
     mode, pixels = source.pixels(blurs=True)
-    return pixels[..., :-1] if mode in WITH_ALPHA else pixels
+    return pixels[..., :-1] if PIXEL_MODES[mode].has_alpha else pixels
 
 
 def _middle_slice(source: "VolumeSource | ArraySource") -> Array:

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.images.formats import IMAGE_FORMATS, format_of_suffix, is_image
+from upsample_cli.files.images.formats import IMAGE_FORMATS, ImageFormat
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
-from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.files.volumes.pairs import PAIR_SUFFIXES, PAIRED, pair_names
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.images.options import ImageOptions
     from upsample_cli.files.images.reading import ImageSource
-    from upsample_cli.files.volumes.mgh import MghHeader, MghSource
-    from upsample_cli.files.volumes.nifti import NiftiSource
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files.volumes.volume import Read
+    from upsample_cli.files.volumes.volume import VolumeHeader as VolumeHeader
+    from upsample_cli.files.volumes.volume_source import VolumeSource as VolumeSource
 
-    VolumeSource = NiftiSource | MghSource
-    VolumeHeader = NiftiHeader | MghHeader
     Source = VolumeSource | ImageSource | ArraySource
 
 
@@ -26,14 +24,33 @@ if TYPE_CHECKING:
 class Format:
     """One entry of FORMATS.
 
-    ``kind`` is volume, array or image; a resample never changes it. ``matches`` tells from the
-    first bytes, decompressed, whether a file has this format.
+    Attributes
+    ----------
+    kind
+        volume, array or image; a resample never changes it.
+    suffixes
+        Of names, the usual one first.
+    matches
+        Tells from the first bytes, decompressed, whether a file has this format.
+    open
+        Returns the source of a file that does, by what its messages call it.
+    gzip, uncompressed
+        The suffixes of files that are compressed with gzip, and of those that are as large as
+        their elements.
+    read_header
+        Reads and checks a volume's header alone; arguments as of ``nifti_header.read_header``.
+    group
+        Formats of one group are the same to ``--format``.
     """
 
     kind: str
     suffixes: tuple[str, ...]
     matches: Callable[[bytes], bool]
     open: Callable[[ForwardReader, str, "ImageOptions"], "Source"]
+    gzip: tuple[str, ...] = ()
+    uncompressed: tuple[str, ...] = ()
+    read_header: "Callable[[Read, Read, str], VolumeHeader] | None" = None
+    group: str = ""
 
 
 def _is_nifti(head: bytes) -> bool:
@@ -47,8 +64,13 @@ def _open_nifti(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source"
     return NiftiSource(reader, name)
 
 
-def is_mgh(head: bytes) -> bool:
-    """Tell from its first bytes, decompressed, whether a file is FreeSurfer's."""
+def _nifti_header(read: "Read", read_rest: "Read", name: str) -> "VolumeHeader":
+    from upsample_cli.files.volumes.nifti_header import read_header
+
+    return read_header(read, read_rest, name)
+
+
+def _is_mgh(head: bytes) -> bool:
     return head.startswith(b"\0\0\0\1")
 
 
@@ -56,6 +78,12 @@ def _open_mgh(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
     from upsample_cli.files.volumes.mgh import MghSource
 
     return MghSource(reader, name)
+
+
+def _mgh_header(read: "Read", read_rest: "Read", name: str) -> "VolumeHeader":
+    from upsample_cli.files.volumes.mgh import read_mgh_header
+
+    return read_mgh_header(read, read_rest, name)
 
 
 def _is_array(head: bytes) -> bool:
@@ -74,38 +102,100 @@ def _open_image(reader: ForwardReader, name: str, options: "ImageOptions") -> "S
     return open_image(reader.source, name, options)
 
 
-FORMATS = (
-    Format(
-        "volume",
-        (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"),
-        _is_nifti,
-        _open_nifti,
-    ),
-    Format("volume", (".mgh", ".mgz", ".mgh.gz"), is_mgh, _open_mgh),
-    Format("array", (".npy",), _is_array, _open_array),
-    Format(
-        "image",
-        tuple(suffix for entry in IMAGE_FORMATS for suffix in entry.suffixes),
-        is_image,
-        _open_image,
-    ),
+NIFTI = Format(
+    "volume",
+    (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"),
+    _is_nifti,
+    _open_nifti,
+    gzip=(".nii.gz", ".hdr.gz", ".img.gz"),
+    uncompressed=(".nii", ".hdr", ".img"),
+    read_header=_nifti_header,
 )
+MGH = Format(
+    "volume",
+    (".mgh", ".mgz", ".mgh.gz"),
+    _is_mgh,
+    _open_mgh,
+    gzip=(".mgz", ".mgh.gz"),
+    uncompressed=(".mgh",),
+    read_header=_mgh_header,
+)
+ARRAY = Format("array", (".npy",), _is_array, _open_array, uncompressed=(".npy",))
 
-SUFFIXES = {suffix: entry.kind for entry in FORMATS for suffix in entry.suffixes}
+FORMATS = [NIFTI, MGH, ARRAY]
+"""Volumes and arrays; images have a table of their own, whose rows say more."""
 
 
-GZIP_SUFFIXES = (".gz", ".mgz")
+def formats() -> list[Format]:
+    """Return every format that there is, in the order in which a file's content is tried."""
+    return [*FORMATS, *map(_as_format, IMAGE_FORMATS)]
+
+
+def _as_format(image: ImageFormat) -> Format:
+    plain = image.suffixes if image.is_uncompressed else ()
+    return Format(
+        "image", image.suffixes, image.matches, _open_image, uncompressed=plain, group=image.name
+    )
+
+
+def known_suffixes() -> list[str]:
+    """Return every suffix that names a format."""
+    return [suffix for entry in formats() for suffix in entry.suffixes]
+
+
+def format_of(suffix: str) -> Format:
+    """Return the format that a known suffix, in lower case, names."""
+    return next(entry for entry in formats() if suffix in entry.suffixes)
+
+
+def is_gzip(suffix: str) -> bool:
+    """Whether a file of a known suffix is compressed with gzip."""
+    return suffix in format_of(suffix).gzip
+
+
+def is_uncompressed(suffix: str) -> bool:
+    """Whether a file of a known suffix is as large as its elements."""
+    return suffix in format_of(suffix).uncompressed
 
 
 def suffixes_like(suffix: str) -> tuple[str, ...]:
-    """Return the suffixes of files that hold the same format; of images, every one."""
-    return next(entry.suffixes for entry in FORMATS if suffix in entry.suffixes)
+    """Return the suffixes that an output may have: its input's format's; of images, every one."""
+    own = format_of(suffix)
+    if own.kind != "image":
+        return own.suffixes
+    return tuple(each for entry in formats() if entry.kind == own.kind for each in entry.suffixes)
 
 
 def suffix_of(name: str) -> str:
     """Return the known suffix of a file name in lower case, or an empty string."""
     lower = name.lower()
-    return max((suffix for suffix in SUFFIXES if lower.endswith(suffix)), key=len, default="")
+    matches = (suffix for suffix in known_suffixes() if lower.endswith(suffix))
+    return max(matches, key=len, default="")
+
+
+def files_of(name: str) -> tuple[str, ...]:
+    """Return the files that a name stands for, the one to be read first at the front.
+
+    >>> files_of("a.nii.gz"), files_of("a.img")
+    (('a.nii.gz',), ('a.hdr', 'a.img'))
+    """
+    return pair_names(name) or (name,)
+
+
+def file_names(name: str, suffix: str) -> list[str]:
+    """Return the files that make up an output of a name, or ``-``, whose format a suffix decides.
+
+    Raises
+    ------
+    RequestError
+        If they are two, and the name gives no names for both.
+    """
+    if suffix not in PAIRED:
+        return [name]
+    names = pair_names(name)
+    if names is None:
+        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
+    return list(names)
 
 
 def open_source(name: str, options: "ImageOptions") -> "Source":
@@ -116,12 +206,11 @@ def open_source(name: str, options: "ImageOptions") -> "Source":
     FileError
         If it cannot be read, holds no known format, or another kind than its name says.
     """
-    pair = pair_names(name) if suffix_of(name).startswith((".hdr", ".img")) else None
-    path = pair[0] if pair else name
+    path = files_of(name)[0]
     file = open_input(path)
     try:
         head = head_of(file)
-        entry = next((entry for entry in FORMATS if entry.matches(head)), None)
+        entry = next((entry for entry in formats() if entry.matches(head)), None)
         if entry is None:
             raise FileError(path, _why_unknown(file.peek(2)[:2]), _known_formats())
         _check_label(path, entry)
@@ -129,6 +218,26 @@ def open_source(name: str, options: "ImageOptions") -> "Source":
     except BaseException:
         file.close()
         raise
+
+
+def volume_header(head: bytes, read: "Read", read_rest: "Read", name: str) -> "VolumeHeader":
+    """Read and check the header alone of a volume, of a format that its ``head`` shows.
+
+    Parameters
+    ----------
+    head
+        The first bytes, decompressed.
+    read, read_rest, name
+        As of ``nifti_header.read_header``.
+
+    Raises
+    ------
+    FileError
+        If it is no volume's header, or says what cannot be.
+    """
+    readers = (entry.read_header for entry in FORMATS if entry.read_header and entry.matches(head))
+    # NIfTI's reader says what is wrong with a file that is no volume.
+    return next(readers, _nifti_header)(read, read_rest, name)
 
 
 def _why_unknown(start: bytes) -> str:
@@ -140,12 +249,12 @@ def _why_unknown(start: bytes) -> str:
 
 
 def _known_formats() -> str:
-    return "use " + ", ".join(suffix for entry in FORMATS for suffix in entry.suffixes)
+    return "use " + ", ".join(known_suffixes())
 
 
 def _check_label(name: str, entry: Format) -> None:
-    labelled = SUFFIXES.get(suffix_of(name))
-    if labelled and labelled != entry.kind:
+    suffix = suffix_of(name)
+    if suffix and format_of(suffix).kind != entry.kind:
         article = "an" if entry.kind[0] in "ai" else "a"
         raise FileError(
             name, f"is mislabelled: it holds {article} {entry.kind}", "rename it to what it is"
@@ -153,7 +262,9 @@ def _check_label(name: str, entry: Format) -> None:
 
 
 def _canonical(suffix: str) -> str:
-    return format_of_suffix(suffix) or suffix.replace(".img", ".hdr")
+    """Return what two suffixes have in common that mean the same to ``--format``."""
+    headers = {image: header for header, image in PAIR_SUFFIXES.items()}
+    return format_of(suffix).group or headers.get(suffix, suffix)
 
 
 def output_suffix(name: str, format_name: str | None, default: str) -> str:
@@ -181,7 +292,7 @@ def output_suffix(name: str, format_name: str | None, default: str) -> str:
             raise RequestError(name, "has no suffix of a known format", _known_formats())
         return own
     wanted = "." + format_name.lower().lstrip(".")
-    if wanted not in SUFFIXES:
+    if wanted not in known_suffixes():
         raise RequestError("--format", f"{format_name} is unknown", _known_formats())
     if own and _canonical(own) != _canonical(wanted):
         raise RequestError("--format", f"{format_name} contradicts the name {name}", "drop one")

@@ -13,7 +13,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.streams import ForwardReader, bytes_of
+from upsample_cli.files.sinks import Compression, Layout, stream_to
+from upsample_cli.files.streams import READER_BYTES, ForwardReader, bytes_of
 
 Array = NDArray[Any]
 
@@ -48,7 +49,7 @@ class ArraySource:
     full_shape
         The array's own shape.
     shape, items, channels, dtype
-        As in ``files.nifti.NiftiSource``.
+        As in ``files.volumes.volume_source.VolumeSource``.
     """
 
     kind: Literal["array"] = "array"
@@ -159,6 +160,17 @@ class ArraySource:
             self._in_memory = flat.reshape(self.full_shape, order=order)
         return self._in_memory
 
+    def reading_bytes(self, piece: int) -> int:
+        """Return what reading takes beside the pieces of so many bytes that it gives."""
+        gzip = READER_BYTES if self.reader.is_gzip else 0
+        # Every page has elements of every slab, and those that are read stay while they are.
+        whole = math.prod(self.full_shape) * self.dtype.itemsize
+        return gzip + (whole if self.is_fortran else piece * self.is_mapped)
+
+    def sink(self, layout: Layout, files: list[BinaryIO], compression: Compression) -> "ArraySink":
+        """Return what writes an array that was made of this one."""
+        return ArraySink(self.disk_dtype, layout, files, compression)
+
     def finish(self) -> list[str]:
         """Check that the file ends well; return warnings."""
         self.reader.finish()
@@ -184,24 +196,32 @@ class ArraySink:
     The byte order of ``own``, the input's dtype, is kept where the output's dtype is the same.
     """
 
-    def __init__(self, own: np.dtype[Any], shape: tuple[int, ...], dtype: Any, file: BinaryIO):
-        self.dtype = own if own.newbyteorder("=") == dtype else np.dtype(dtype)
-        self.file = file
+    def __init__(
+        self,
+        own: np.dtype[Any],
+        layout: Layout,
+        files: list[BinaryIO],
+        compression: Compression,
+    ) -> None:
+        is_own = own.newbyteorder("=") == layout.dtype
+        self.dtype = own if is_own else np.dtype(layout.dtype)
+        (file,) = files
+        self.stream = stream_to(file, compression)
         header = {
             "descr": npy_format.dtype_to_descr(self.dtype),
             "fortran_order": False,
-            "shape": shape,
+            "shape": layout.shape,
         }
-        npy_format.write_array_header_1_0(file, header)
+        npy_format.write_array_header_1_0(self.stream, header)
 
     def write(self, slabs: Array) -> None:
         """Write slabs of the output's native dtype."""
-        on_disk = np.ascontiguousarray(slabs, self.dtype)
-        self.file.write(bytes_of(on_disk))
+        self.stream.write(bytes_of(np.ascontiguousarray(slabs, self.dtype)))
 
     def finish(self) -> None:
         """Write what is still buffered."""
-        self.file.flush()
+        self.stream.close()
 
     def abort(self) -> None:
-        """Nothing runs in the background."""
+        """Stop what runs in the background, whatever state the file is in."""
+        self.stream.abort()

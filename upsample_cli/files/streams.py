@@ -1,4 +1,4 @@
-"""Byte streams that are read and written strictly forward, through gzip or not."""
+"""Byte streams that are read strictly forward, through gzip or not; and standard output."""
 
 import contextlib
 import io
@@ -17,12 +17,6 @@ from upsample_cli.errors import FileError, RequestError
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_LARGEST_RATIO = 1032
 """Deflate cannot expand further: 258 bytes from 2 bits."""
-
-COMPRESSION_BLOCK = 2**20
-"""Bytes that are deflated as one unit. Fixed, so that a file's bytes depend on nothing else."""
-
-MOST_COMPRESSORS = 8
-"""Each holds a few blocks; this many outrun any disk."""
 
 DECOMPRESSION_BLOCK = 2**18
 """Bytes that are inflated at once. Larger ones are no faster, and eight times as much is held."""
@@ -247,30 +241,3 @@ class ForwardReader:
             ) from error
         except UNREADABLE as error:  # type: ignore[misc]  # of isal's error the stub has an instance
             raise FileError(self.name, f"cannot be read ({error})") from error
-
-
-class GzipWriter:
-    """Compresses to a file on background threads; the bytes do not depend on their number."""
-
-    def __init__(self, file: BinaryIO, level: int, threads: int) -> None:
-        self.file: BinaryIO = igzip_threaded.open(  # type: ignore[no-untyped-call]
-            file,
-            "wb",
-            compresslevel=level,
-            threads=min(max(1, threads), MOST_COMPRESSORS),
-            block_size=COMPRESSION_BLOCK,
-        )
-        self.position = 0
-
-    def write(self, data: Any) -> None:
-        """Write bytes, so that every block but the last is full whatever the pieces were."""
-        view = memoryview(data).cast("B")
-        while len(view):
-            count = min(len(view), COMPRESSION_BLOCK - self.position % COMPRESSION_BLOCK)
-            self.file.write(view[:count])
-            self.position += count
-            view = view[count:]
-
-    def close(self) -> None:
-        """Write the trailer."""
-        self.file.close()

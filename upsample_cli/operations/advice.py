@@ -27,8 +27,8 @@ def warnings_about_source(source: "Source", blur: str, remedy: str) -> Iterator[
     """Yield what may be wrong with an input; ``blur`` names what mixes its values, if anything."""
     if source.kind == "image":
         named = format_of_suffix(Path(source.name).suffix)
-        if named not in (None, source.format):
-            yield f"{source.name}: holds {source.format}, not {named}"
+        if named and named.name != source.format:
+            yield f"{source.name}: holds {source.format}, not {named.name}"
     if source.kind == "volume" and source.header.is_label_map and blur:
         yield _blurred(source.name, "its intent says that it holds labels", blur, remedy)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.images.formats import WITH_ALPHA, mode_for_dtype
+from upsample_cli.files.images.modes import PIXEL_MODES, mode_for_dtype
 from upsample_cli.operations.advice import warnings_about_source
 from upsample_cli.operations.inverse_plan import Plan, destination, write_results
 from upsample_cli.operations.output import (
@@ -189,14 +189,11 @@ def _settle_elements(plan: ConvolvePlan) -> None:
     if source.kind == "image":
         own = "L" if channels != plan.stack.channels else plan.stack.image_mode
         plan.image_mode = mode_for_dtype(own, plan.dtype)
-        if plan.image_mode in WITH_ALPHA:
+        if PIXEL_MODES[plan.image_mode].has_alpha:
             plan.hints.append("transparency is one channel of many here; colours may bleed from it")
         return
-    from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-    assert source.header.format == "NIfTI"  # or it would be no stack
-    plan.header, warnings = resampled_header(source.header, plan.axes[::-1], plan.dtype)
-    plan.header.fields["scl_slope"], plan.header.fields["scl_inter"] = 1, 0
+    header, warnings = source.header.resampled(plan.axes[::-1], plan.dtype)
+    plan.header = header.unscaled()
     plan.warnings += warnings
 
 

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upsample_cli.errors import FileError, RequestError
+from upsample_cli.files import files_of
 from upsample_cli.files.streams import open_input
-from upsample_cli.files.volumes.nifti_geometry import SPATIAL_UNIT, Geometry, parts
-from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.files.volumes.nifti_geometry import Geometry, parts
+from upsample_cli.files.volumes.nifti_header import SPATIAL_UNIT
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import Grid, corner_tolerance, resampled_affine
 from upsample_cli.sampling.target import LARGEST_AXIS, Target
 
 if TYPE_CHECKING:
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files import VolumeHeader
     from upsample_cli.operations.job import Job
 
 SUFFIX = ".record.json"
@@ -40,8 +41,7 @@ def record_name(name: str) -> str:
     >>> record_name("scans/t1_x2.nii.gz")
     'scans/t1_x2.nii.gz.record.json'
     """
-    pair = pair_names(name)
-    return (pair[0] if pair else name) + SUFFIX
+    return files_of(name)[0] + SUFFIX
 
 
 def record_of(job: "Job", source_name: str) -> bytes:
@@ -56,15 +56,15 @@ def record_of(job: "Job", source_name: str) -> bytes:
     if not isinstance(target, Target):
         problem = f"does not go with --{target.kind}, which has no way back axis by axis"
         raise RequestError("--record", problem, "drop it, and go back with --like INPUT")
-    if source.kind != "volume" or source.header.format != "NIfTI":
+    if source.kind != "volume" or "record" not in source.header.abilities:
         raise RequestError("--record", "is for NIfTI volumes", "drop it")
     assert job.header is not None
-    header, geometry = source.header, Geometry.of(source.header)
+    header, geometry = source.header, source.header.geometry()
     facts = {
         "format": FORMAT,
         "source": {
             "name": source_name,
-            "header_sha256": hashlib.sha256(bytes(header.fields.binaryblock)).hexdigest(),
+            "header_sha256": hashlib.sha256(header.field_bytes).hexdigest(),
             **header.facts(),
         },
         "geometry": {
@@ -127,7 +127,7 @@ class Record:
         """The spatial shape of what the resample wrote, x first."""
         return tuple(axis.size_out for axis in self.axes)
 
-    def way_back(self, header: "NiftiHeader") -> tuple[AxisMap, ...]:
+    def way_back(self, header: "VolumeHeader") -> tuple[AxisMap, ...]:
         """Return the maps from a processed volume to the source's grid, x first.
 
         Raises
@@ -150,7 +150,7 @@ class Record:
         self._check_place(header)
         return maps[: len(header.spatial)]
 
-    def _check_place(self, header: "NiftiHeader") -> None:
+    def _check_place(self, header: "VolumeHeader") -> None:
         source = self.geometry.as_header(self.name)
         if max(source.codes) <= 0:
             self._check_sizes(header, source)
@@ -168,13 +168,13 @@ class Record:
         if apart > corner_tolerance(*grids):
             raise self._misplaced(header, f"its corners are off by {apart:.3g}")
 
-    def _check_sizes(self, header: "NiftiHeader", source: "NiftiHeader") -> None:
+    def _check_sizes(self, header: "VolumeHeader", source: "VolumeHeader") -> None:
         sizes = [size * axis.step for size, axis in zip(source.spacing, self.axes, strict=True)]
         pairs = zip(header.spacing, sizes, strict=False)
         if any(abs(size - wanted) > SIZE_TOLERANCE * wanted for size, wanted in pairs):
             raise self._misplaced(header, f"its voxel size is not {_by(sizes)}")
 
-    def _misplaced(self, header: "NiftiHeader", problem: str) -> RequestError:
+    def _misplaced(self, header: "VolumeHeader", problem: str) -> RequestError:
         return RequestError(
             header.name, f"is not on the grid of {self.name}: {problem}", "use its own record"
         )

@@ -25,13 +25,13 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import suffix_of
-from upsample_cli.files.streams import bytes_of, open_input
+from upsample_cli.files import suffix_of, volume_header
+from upsample_cli.files.streams import HEAD_BYTES, bytes_of, open_input
 from upsample_cli.operations.stack import Stack
 from upsample_cli.sampling.windows import Window
 
 if TYPE_CHECKING:
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files import VolumeHeader
 
 Array = NDArray[Any]
 
@@ -187,10 +187,8 @@ class RecordFile:
                 raise ValueError("its indices have another shape")
             return found
 
-    def header(self) -> "NiftiHeader":
+    def header(self) -> "VolumeHeader":
         """Return the header of the original volume."""
-        from upsample_cli.files.volumes.nifti_header import read_header
-
         stream = io.BytesIO(self.record.header)
 
         def read(count: int) -> bytes:
@@ -199,7 +197,7 @@ class RecordFile:
                 raise FileError(self.name, BROKEN, "pool again")
             return found
 
-        return read_header(read, stream.read, self.name)
+        return volume_header(self.record.header[:HEAD_BYTES], read, stream.read, self.name)
 
     def close(self) -> None:
         """Close the file."""

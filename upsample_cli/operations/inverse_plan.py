@@ -9,20 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.files import output_suffix
-from upsample_cli.operations.memory import (
-    decoding_bytes,
-    encoder_bytes,
-    fit,
-    gzip_bytes,
-    reading_bytes,
-)
+from upsample_cli.files.sinks import Compression, Layout
+from upsample_cli.operations.memory import decoding_bytes, encoding_bytes, fit, gzip_bytes
 from upsample_cli.operations.output import (
     Contents,
     Destination,
     Summary,
     check_image,
     check_kind,
-    save_image,
 )
 from upsample_cli.operations.requests import FileRequest
 from upsample_cli.operations.stack import Stack, blends
@@ -30,9 +24,7 @@ from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
-    from upsample_cli.files.array import ArraySink
-    from upsample_cli.files.volumes.nifti import NiftiSink
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files.volumes.volume import VolumeHeader
 
 Array = NDArray[Any]
 Done = Callable[[int], object]
@@ -75,7 +67,7 @@ class Plan:
     dtype: np.dtype[Any]
     name: str
     formulas: list[str]
-    header: "NiftiHeader | None" = None
+    header: "VolumeHeader | None" = None
     image_mode: str = ""
     pieces: Pieces = field(default_factory=Pieces)
     output: Destination = field(init=False)
@@ -110,12 +102,12 @@ class Plan:
         source, threads, written = self.stack.source, self.pieces.threads, self.batch_out
         copied = written if self.channels > 1 and source.kind != "array" else 0
         if source.kind != "image":
-            files = reading_bytes(source, self.batch_in) + gzip_bytes(
+            files = source.reading_bytes(self.batch_in) + gzip_bytes(
                 self.output, self.pieces, self.output_bytes
             )
             return self.held(self.batch_in) + max(self.scratch_bytes, copied) + files
         read = self.batch_in * (2 if self.stack.channels > 1 else 1)
-        encoding = encoder_bytes(self.output, self.image_mode, self.sizes, source, threads)
+        encoding = encoding_bytes(self.output, self.image_mode, self.sizes, source, threads)
         stages = (
             decoding_bytes(source, blurs=blends(source)),
             self.held(read) + self.scratch_bytes,
@@ -212,13 +204,25 @@ def write_results(
     """Write batches of shape (n, channels, *sizes) as they come; warnings are added to the plan."""
     source = plan.stack.source
     if source.kind == "image":
+        from upsample_cli.files.images.writing import save_image
+
         (result,) = results
         pixels = np.ascontiguousarray(np.moveaxis(result[0], 0, -1))
-        arguments = (plan.image_mode, pixels, source, request.image, plan.pieces.threads)
-        plan.warnings += save_image(files[0], output, *arguments)
+        plan.warnings += save_image(
+            files[0],
+            output.image_format,
+            plan.image_mode,
+            pixels,
+            source,
+            request.image,
+            name=output.name,
+            threads=plan.pieces.threads,
+        )
         done(result.nbytes)
         return
-    sink = _open_sink(plan, request, files, is_gzip=output.is_gzip)
+    layout = Layout((*plan.leading, *plan.sizes), plan.dtype, plan.header)
+    compression = Compression(output.is_gzip, request.compress_level, plan.pieces.threads)
+    sink = source.sink(layout, files, compression)
     try:
         for result in results:
             sink.write(result if source.kind == "array" else np.moveaxis(result, 1, -1))
@@ -228,18 +232,3 @@ def write_results(
     except BaseException:
         sink.abort()
         raise
-
-
-def _open_sink(
-    plan: Plan, request: FileRequest, files: list[BinaryIO], *, is_gzip: bool
-) -> "NiftiSink | ArraySink":
-    if plan.header is not None:
-        from upsample_cli.files.volumes.nifti import NiftiSink
-
-        level, threads = request.compress_level, plan.pieces.threads
-        return NiftiSink(plan.header, files, is_gzip=is_gzip, level=level, threads=threads)
-    from upsample_cli.files.array import ArraySink
-
-    source = plan.stack.source
-    assert source.kind == "array"
-    return ArraySink(source.disk_dtype, (*plan.leading, *plan.sizes), plan.dtype, files[0])

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.images.formats import element_of_mode, mode_for_dtype
+from upsample_cli.files.images.modes import element_of_mode, mode_for_dtype
 from upsample_cli.operations.advice import ELEMENT_NAMES, hints_about, says_labels, warnings_about
 from upsample_cli.operations.memory import job_bytes
 from upsample_cli.operations.other_grid import Mapped, map_volume
@@ -25,10 +25,6 @@ from upsample_cli.sampling.target import Target
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source, VolumeHeader, VolumeSource
-    from upsample_cli.files.array import ArraySink
-    from upsample_cli.files.volumes.mgh import MghSink
-    from upsample_cli.files.volumes.nifti import NiftiSink
-
 
 OUTPUT_BYTES, TAP_BYTES = 64, 160
 """What the plan of an axis takes for each output of a mode of few taps, and for each of many."""
@@ -142,29 +138,6 @@ class Job:
     def _contents(self, spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Contents:
         return Contents((*reversed(spatial), *self.source.extra_dimensions), dtype.name)
 
-    def open_sink(
-        self, files: list[BinaryIO], *, is_gzip: bool
-    ) -> "NiftiSink | MghSink | ArraySink":
-        """Return what writes a volume or an array slab by slab."""
-        request = self.request
-        how = {"level": request.compress_level, "threads": self.pieces.threads}
-        if self.source.kind == "volume" and self.header is not None:
-            if self.header.format == "NIfTI":
-                from upsample_cli.files.volumes.nifti import NiftiSink
-
-                return NiftiSink(self.header, files, is_gzip=is_gzip, **how)
-            from upsample_cli.files.volumes.mgh import MghSink
-
-            trailer = self.source.header
-            assert trailer.format == "MGH"
-            return MghSink(self.header, trailer, files[0], is_gzip=is_gzip, **how)
-        from upsample_cli.files.array import ArraySink
-
-        resampler = self.resampler
-        assert self.source.kind == "array"
-        shape = (*self.source.leading, *resampler.shape_out)
-        return ArraySink(self.source.disk_dtype, shape, resampler.dtype_out, files[0])
-
 
 def prepare(request: Request, input_name: str) -> Job:
     """Open the input and settle how it is resampled; the caller closes ``job.source``.
@@ -233,8 +206,7 @@ def _prepare_mapped(request: Request, source: "Source", mode: str, method: Metho
     if source.kind != "volume":
         problem = f"{source.name} is of kind {source.kind}, which has no place in the world"
         raise RequestError(option, problem, "use a NIfTI volume")
-    if source.header.format != "NIfTI":
-        raise RequestError(option, f"does not take {source.header.format}", "convert it to .nii.gz")
+    source.header.check_able("grids", option)
     switches = {
         "--align-corners": method.align_corners,
         "--antialias": method.antialias and not method.mode.needs_antialias,
@@ -305,14 +277,7 @@ def _elements(source: "Source", method: Method) -> tuple[np.dtype[Any], int, str
 
 
 def _prepare_header(job: Job, source: "VolumeSource") -> None:
-    header, x_first, dtype = source.header, job.axes[::-1], job.resampler.dtype_out
-    if header.format == "MGH":
-        from upsample_cli.files.volumes.mgh import resampled_mgh
-
-        job.header, warnings = resampled_mgh(header, x_first, dtype)
-    else:
-        from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-        new, warnings = resampled_header(header, x_first, dtype)
-        job.header = new if job.request.geometry is None else job.request.geometry.put_into(new)
+    new, warnings = source.header.resampled(job.axes[::-1], job.resampler.dtype_out)
+    geometry = job.request.geometry
+    job.header = new if geometry is None else new.with_geometry(geometry)
     job.warnings += warnings

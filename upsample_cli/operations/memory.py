@@ -2,7 +2,7 @@
 
 An estimate has four parts: what the process holds before the work begins, which is measured; what
 it is still to load; the arrays of the work, which each of the passes knows; and what reading and
-writing a format takes beside them, from the tables here.
+writing a format takes beside them, which its source and its row know.
 """
 
 import math
@@ -10,14 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from upsample_cli.errors import MemoryLimitError
-from upsample_cli.files.images.formats import (
-    BLENDED,
-    DEEP_COLOURS,
-    PIXEL_MODES,
-    WITH_ALPHA,
-    element_of_mode,
-)
-from upsample_cli.files.streams import COMPRESSION_BLOCK, MOST_COMPRESSORS, READER_BYTES
+from upsample_cli.files.images.modes import PIXEL_MODES
+from upsample_cli.files.sinks import Compression
 from upsample_cli.machine_code import compile as compiling
 from upsample_cli.machine_code.linking import is_ready
 from upsample_cli.operations.advice import says_labels
@@ -33,7 +27,6 @@ from upsample_cli.resources.threads import end_threads
 from upsample_cli.sampling.mapping import Orientation
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
     from upsample_cli.files.images.reading import ImageSource
     from upsample_cli.operations.job import Job
     from upsample_cli.operations.output import Destination
@@ -49,27 +42,6 @@ THREAD_BYTES = MIB // 2
 
 WITH_ROOM_TO_SPARE = 4
 """A limit of so many times what is needed leaves room for what earlier work left in the heap."""
-
-COMPRESSOR_BYTES = 4 * COMPRESSION_BLOCK
-"""A compressor's own buffer, and the blocks that wait before and after it."""
-PNG_WRITER_BYTES, PNG_THREAD_BYTES, PNG_BLOCKS, PNG_BLOCK = 2 * MIB, 2 * MIB, (64, 16), 2**18
-"""Of a PNG: its state; a thread's; blocks that wait, in all and for each thread; a block's size."""
-
-PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}
-"""Mode → the bytes of a pixel in Pillow's memory, where they are not 4."""
-SHARED_MODES = ("L", "P", "RGBA", "CMYK", "I;16")
-"""Modes of which Pillow writes an array as it is; others it copies."""
-DECODER_BYTES = {"WEBP": 12}
-"""Format → what its decoder takes for a pixel, file included, beside Pillow's memory."""
-WEBP_BYTES, LOSSY_WEBP_BYTES = 38, 19
-"""What these encoders take for a pixel, at most: it depends on the content."""
-PROGRESSIVE_BYTES = {0: 7, 1: 5, 2: 4}
-"""Pillow's chroma subsampling → what the coefficients of a progressive JPEG take for a pixel."""
-TIFF_COPIES = {"raw": 1.0, "tiff_lzw": 2.7}
-"""Compression → the files that are in memory, of noise: libtiff's, which LZW enlarges, and ours.
-Where it is not here, they are 2."""
-KEYING_BYTES = 16
-"""What telling which deep pixels are transparent takes for each."""
 
 
 class Work(Protocol):
@@ -171,9 +143,10 @@ def _stream_bytes(job: "Job") -> int:
         work -= loading_bytes()
     is_swapped = job.header is not None and not job.header.disk_dtype.isnative
     work += slab * plane_out if is_swapped else 0
+    assert job.source.kind != "image"
     return (
         work
-        + reading_bytes(job.source, chunk * plane_in)
+        + job.source.reading_bytes(chunk * plane_in)
         + gzip_bytes(job.output, pieces, job.output_bytes)
     )
 
@@ -186,24 +159,9 @@ def _only_turns(job: "Job") -> bool:
     return is_turned and is_as_stored and not are_counted
 
 
-def reading_bytes(source: "Source", piece: int) -> int:
-    """Return what reading takes beside the pieces of so many bytes that it gives."""
-    assert source.kind != "image"
-    gzip = READER_BYTES if source.reader.is_gzip else 0
-    if source.kind == "array":
-        whole = math.prod(source.full_shape) * source.dtype.itemsize
-        # Every page has elements of every slab, and those that are read stay while they are.
-        return gzip + (whole if source.is_fortran else piece * source.is_mapped)
-    return gzip + (0 if source.header.disk_dtype.isnative else piece)
-
-
 def gzip_bytes(output: "Destination", pieces: Pieces, written: int) -> int:
-    """Return what compressing ``written`` bytes takes, if the output is compressed with gzip."""
-    if not output.is_gzip:
-        return 0
-    full = min(pieces.threads, MOST_COMPRESSORS) * COMPRESSOR_BYTES + 2 * COMPRESSION_BLOCK
-    # What is written waits before a compressor, and again after it; a small file fills none.
-    return min(full, 2 * written + COMPRESSION_BLOCK)
+    """Return what compressing ``written`` bytes takes, which is the same at every level."""
+    return Compression(output.is_gzip, 0, pieces.threads).working_bytes(written)
 
 
 def _image_bytes(job: "Job") -> int:
@@ -213,12 +171,12 @@ def _image_bytes(job: "Job") -> int:
     pixels = math.prod(resampler.shape_in) * job.channels * resampler.dtype_in.itemsize
     kept = strip_bytes(resampler, 1, job.channels, threads)
     weighing = 0
-    is_weighed = job.image_mode in WITH_ALPHA and job.method.mode.blurs
+    is_weighed = PIXEL_MODES[job.image_mode].has_alpha and job.method.mode.blurs
     if is_weighed and not job.request.straight_alpha:
         dtype = resampler.dtype_in
         weighing = weighing_bytes(job.axes, job.method, dtype, job.channels, threads)
     resampling = pixels + job.output_bytes + kept + weighing
-    encoding = encoder_bytes(job.output, job.image_mode, resampler.shape_out, source, threads)
+    encoding = encoding_bytes(job.output, job.image_mode, resampler.shape_out, source, threads)
     decoding = decoding_bytes(source, blurs=job.method.mode.blurs)
     return max(decoding, resampling, job.output_bytes + kept + weighing + encoding)
 
@@ -228,43 +186,12 @@ def decoding_bytes(source: "ImageSource", *, blurs: bool) -> int:
 
     That are the kernels: an image is decoded before the first is loaded.
     """
-    opaque, with_alpha = BLENDED.get(source.mode, (source.mode, source.mode))
-    mode = source.mode if not blurs else opaque if source.transparency is None else with_alpha
-    dtype, channels = element_of_mode(mode)
-    each = dtype.itemsize * channels + DECODER_BYTES.get(source.format, 0)
-    if source.mode not in DEEP_COLOURS:
-        each += PILLOW_BYTES.get(source.mode, 4)
-    if mode != source.mode:
-        is_deep = PIXEL_MODES[mode].dtype.itemsize == 2
-        each += KEYING_BYTES if is_deep else PILLOW_BYTES.get(mode, 4)
-    chunk = 0
-    if source.mode in DEEP_COLOURS:
-        from upsample_cli.files.images.png import largest_chunk
-
-        chunk = largest_chunk(source.file)
-    return max(0, source.width * source.height * each + chunk - loading_bytes())
+    return max(0, source.decoding_bytes(blurs=blurs) - loading_bytes())
 
 
-def encoder_bytes(
+def encoding_bytes(
     output: "Destination", mode: str, shape: tuple[int, ...], source: "ImageSource", threads: int
 ) -> int:
-    """Return what writing an image, of (height, width), takes beside its pixels.
-
-    ``source`` is where it comes from, which decides how it is encoded.
-    """
-    count, format = math.prod(shape), output.image_format
-    dtype, channels = element_of_mode(mode)
-    encoded = count * channels * dtype.itemsize
-    if format == "PNG":
-        waiting = min(PNG_BLOCKS[0], PNG_BLOCKS[1] * threads) * PNG_BLOCK
-        busy = min(threads, -(-encoded // PNG_BLOCK))
-        return PNG_WRITER_BYTES + busy * PNG_THREAD_BYTES + min(waiting, encoded)
-    copied = 0 if mode in SHARED_MODES else count * PILLOW_BYTES.get(mode, 4)
-    if format == "TIFF":
-        return copied + int(encoded * TIFF_COPIES.get(source.compression, 2))
-    if format == "WEBP":
-        is_lossy = source.options.quality is not None
-        return copied + count * (LOSSY_WEBP_BYTES if is_lossy else WEBP_BYTES)
-    if format == "JPEG" and source.progressive:
-        copied += count * PROGRESSIVE_BYTES[max(source.sampling, 0)]
-    return copied + (encoded if output.name == "-" else 0)
+    """Return what writing an image, of (height, width), takes beside its pixels."""
+    to_pipe = output.name == "-"
+    return output.image_format.encoding_bytes(mode, shape, source, threads, to_pipe=to_pipe)

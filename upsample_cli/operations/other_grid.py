@@ -23,8 +23,7 @@ from upsample_cli.sampling.mapping import (
 from upsample_cli.sampling.modes import MODES, Method
 
 if TYPE_CHECKING:
-    from upsample_cli.files.volumes.nifti import NiftiSource
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files import VolumeHeader, VolumeSource
 
 PLACE_BYTES = 64
 """What the sampling of an axis takes for each output, in a mode of few taps."""
@@ -59,12 +58,12 @@ class Mapped:
     aligned: AlignedMap | None
     method: Method
     resampler: MappedResampler
-    header: "NiftiHeader"
+    header: "VolumeHeader"
     warnings: list[str]
 
 
 def map_volume(
-    target: Like | Orientation, source: "NiftiSource", method: Method, dtype_out: np.dtype[Any]
+    target: Like | Orientation, source: "VolumeSource", method: Method, dtype_out: np.dtype[Any]
 ) -> Mapped:
     """Settle how a volume comes onto another grid.
 
@@ -77,24 +76,24 @@ def map_volume(
     TypeError
         If its dtype cannot become ``dtype_out``.
     """
-    from upsample_cli.files.volumes.nifti_placed import check_placed, check_three_axes
+    from upsample_cli.files.volumes.reference import check_three_axes
 
     check_dtypes(source.dtype, dtype_out)
     if method.mode.votes:
         check_labels(source.dtype, dtype_out)
     check_three_axes(source.header, f"--{target.kind}")
-    check_placed(source.header, f"--{target.kind}")
+    source.header.check_placed(f"--{target.kind}")
     if isinstance(target, Orientation):
         return _orient(target, source, dtype_out)
     return _map_like(target, source, method, dtype_out)
 
 
-def _orient(target: Orientation, source: "NiftiSource", dtype_out: np.dtype[Any]) -> Mapped:
-    from upsample_cli.files.volumes.nifti_placed import grids, oriented_header, turn_to
+def _orient(target: Orientation, source: "VolumeSource", dtype_out: np.dtype[Any]) -> Mapped:
+    from upsample_cli.files.volumes.reference import grids, turn_to
 
     shape = source.header.spatial
     turn = reordered(shape, *turn_to(source.header, target.code))
-    header, warnings = oriented_header(source.header, turn, dtype_out)
+    header, warnings = source.header.oriented(turn, dtype_out)
     shape_out = tuple(shape[axis] for axis in turn.order)
     resampler = AlignedResampler(turn, shape, shape_out, COPYING, source.dtype, dtype_out)
     both = grids(source.header, header)
@@ -102,9 +101,9 @@ def _orient(target: Orientation, source: "NiftiSource", dtype_out: np.dtype[Any]
 
 
 def _map_like(
-    target: Like, source: "NiftiSource", method: Method, dtype_out: np.dtype[Any]
+    target: Like, source: "VolumeSource", method: Method, dtype_out: np.dtype[Any]
 ) -> Mapped:
-    from upsample_cli.files.volumes.nifti_placed import grids, placed_header, read_reference
+    from upsample_cli.files.volumes.reference import grids, read_reference
 
     if method.mode.name not in SAMPLERS:
         problem = f"mode {method.mode.name} does not go with --like"
@@ -129,7 +128,7 @@ def _map_like(
     else:
         shapes = mapping.shape_in, mapping.shape_out
         resampler = AlignedResampler(aligned, *shapes, method, source.dtype, dtype_out, fill)
-    header, more = placed_header(source.header, reference, aligned, dtype_out)
+    header, more = source.header.placed(reference, aligned, dtype_out)
     return Mapped(both, mapping, aligned, method, resampler, header, warnings + more)
 
 
@@ -143,7 +142,7 @@ def _maps(own: Grid, wanted: Grid, name: str, reference: str) -> tuple[VoxelMap,
 
 
 def _stored_fill(
-    header: "NiftiHeader", wanted: float | None, dtypes: tuple[np.dtype[Any], ...]
+    header: "VolumeHeader", wanted: float | None, dtypes: tuple[np.dtype[Any], ...]
 ) -> tuple[float, list[str]]:
     """Return the stored value that stands for a real one, and what a user should know about it."""
     slope, intercept = header.scaling

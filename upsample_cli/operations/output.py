@@ -1,7 +1,6 @@
 """What every command asks of its output: a name, a format, room, and to be whole or absent."""
 
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,19 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import GZIP_SUFFIXES, SUFFIXES, suffixes_like
+from upsample_cli.files import file_names as names_of_files
+from upsample_cli.files import format_of, is_gzip, is_uncompressed, suffixes_like
 from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.images.formats import check_can_write, check_size, format_of_suffix
+from upsample_cli.files.images.formats import ImageFormat, format_of_suffix
 from upsample_cli.files.streams import standard_output
-from upsample_cli.files.volumes.pairs import pair_names
 from upsample_cli.resources.machine import check_disk, check_memory
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
-    from upsample_cli.files.images.options import ImageOptions
     from upsample_cli.files.images.reading import ImageSource
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
@@ -31,7 +28,6 @@ Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 The context is left before the output gets its name: an error that it raises leaves no output."""
 
-UNCOMPRESSED = (".nii", ".hdr", ".img", ".mgh", ".npy", ".bmp", ".ppm", ".pgm", ".pfm", ".pnm")
 COMPRESSED_AT_MOST = 1000
 """For lack of disk a compressed output is refused only if even this ratio would not fit it."""
 
@@ -46,14 +42,14 @@ class Destination:
     @property
     def is_gzip(self) -> bool:
         """Whether its bytes are compressed with gzip."""
-        return self.suffix.endswith(GZIP_SUFFIXES)
+        return is_gzip(self.suffix)
 
     @property
-    def image_format(self) -> str:
-        """Pillow's name of an image's format."""
-        name = format_of_suffix(self.suffix)
-        assert name is not None
-        return name
+    def image_format(self) -> ImageFormat:
+        """An image's format."""
+        entry = format_of_suffix(self.suffix)
+        assert entry is not None
+        return entry
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def check_output(input_name: str, output_name: str, *, force: bool) -> None:
 
 def check_kind(source: "Source", output: Destination) -> None:
     """Refuse an output of another kind than the input's, or a volume of another format."""
-    kind = SUFFIXES[output.suffix]
+    kind = format_of(output.suffix).kind
     same = suffixes_like(source.default_suffix)
     if kind == source.kind and output.suffix in same:
         return
@@ -143,8 +139,8 @@ def check_image(
     exact: bool = False,
 ) -> None:
     """Refuse an image, of a Pillow mode and (height, width), that its format cannot hold."""
-    check_can_write(output.image_format, mode, output.name, source.transparency, exact=exact)
-    check_size(output.image_format, shape, output.name)
+    output.image_format.check_can_write(mode, output.name, source.transparency, exact=exact)
+    output.image_format.check_size(shape, output.name)
 
 
 def check_room(
@@ -152,18 +148,13 @@ def check_room(
 ) -> None:
     """Refuse work that needs more bytes of memory, or of disk before compression, than are free."""
     check_memory(output.name, memory, remedy)
-    ratio = 1 if output.suffix in UNCOMPRESSED else COMPRESSED_AT_MOST
+    ratio = 1 if is_uncompressed(output.suffix) else COMPRESSED_AT_MOST
     check_disk(output.name, disk // ratio)
 
 
 def file_names(output: Destination) -> list[str]:
     """Return the files that make up an output: two for a .hdr/.img pair."""
-    if not output.suffix.startswith((".hdr", ".img")):
-        return [output.name]
-    names = pair_names(output.name)
-    if names is None:
-        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
-    return list(names)
+    return names_of_files(output.name, output.suffix)
 
 
 @contextlib.contextmanager
@@ -197,30 +188,6 @@ def _named_write_errors(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(name, f"cannot be written ({error.strerror or error})") from error
-
-
-def save_image(
-    file: BinaryIO,
-    output: Destination,
-    mode: str,
-    pixels: NDArray[Any],
-    source: "ImageSource",
-    options: "ImageOptions",
-    threads: int,
-) -> list[str]:
-    """Write pixels (height, width, channels) as an image; return warnings."""
-    from upsample_cli.files.images.writing import write_image
-
-    format = output.image_format
-    # A pipe cannot go back to a header, and libtiff hides why a write failed.
-    in_memory = format == "TIFF" or (format != "PNG" and output.name == "-")
-    target = io.BytesIO() if in_memory else file
-    warnings = write_image(
-        target, format, mode, pixels, source, options, name=output.name, threads=threads
-    )
-    if isinstance(target, io.BytesIO):
-        file.write(target.getbuffer())
-    return warnings
 
 
 def loss_warning(misfits: int, dtype: np.dtype[Any], *, can_be_nan: bool = True) -> str:

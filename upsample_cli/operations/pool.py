@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import open_source
-from upsample_cli.files.images.formats import LOSSY
 from upsample_cli.operations.advice import warnings_about_source
 from upsample_cli.operations.indices import Checksum, Record, record_name, write_record
 from upsample_cli.operations.inverse_plan import (
@@ -117,10 +116,7 @@ def _prepare(request: PoolRequest, source: "Source") -> PoolPlan:
     )
     plan.warnings += warnings_about_source(source, "", "")
     if source.kind == "volume":
-        from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
-        assert source.header.format == "NIfTI"  # or it would be no stack
-        plan.header, warnings = resampled_header(source.header, axes[::-1], stack.dtype)
+        plan.header, warnings = source.header.resampled(axes[::-1], stack.dtype)
         plan.warnings += warnings
     return plan
 
@@ -184,10 +180,10 @@ def pool(request: PoolRequest, input_name: str, output_name: str, progress: Prog
 
 
 def _check_outputs(plan: PoolPlan, output: Destination, record_file: str) -> None:
-    if plan.stack.source.kind == "image" and output.image_format in LOSSY:
+    if plan.stack.source.kind == "image" and output.image_format.is_lossy:
         raise RequestError(
             output.name,
-            f"{output.image_format} changes values, which then do not belong to their indices",
+            f"{output.image_format.name} changes values, which then do not belong to their indices",
             "write .png, .tif or .webp",
         )
     if os.path.realpath(record_file) in map(os.path.realpath, file_names(output)):
@@ -218,11 +214,12 @@ def _run(
 
 
 def _check_transparency(plan: PoolPlan, output: Destination, values: Array) -> None:
-    """Refuse opaque pixels with transparency as WebP, which would come back as RGB."""
-    if plan.image_mode != "RGBA" or output.image_format != "WEBP":
+    """Refuse opaque pixels with transparency in a format that would give them back as RGB."""
+    if plan.image_mode != "RGBA" or not output.image_format.drops_opaque_alpha:
         return
     if (values[:, -1] == OPAQUE).all():
-        problem = "WEBP drops transparency that no pixel has left, which unpool would miss"
+        name = output.image_format.name
+        problem = f"{name} drops transparency that no pixel has left, which unpool would miss"
         raise RequestError(output.name, problem, "write .png or .tif")
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
 from upsample_cli.files import output_suffix
-from upsample_cli.files.images.formats import WITH_ALPHA
+from upsample_cli.files.images.modes import PIXEL_MODES
+from upsample_cli.files.sinks import Compression, Layout
 from upsample_cli.operations.advice import (
     ELEMENT_NAMES,
     blurred_labels,
@@ -31,7 +32,6 @@ from upsample_cli.operations.output import (
     file_names,
     loss_warning,
     open_outputs,
-    save_image,
 )
 from upsample_cli.operations.requests import LABEL, Request
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
@@ -42,7 +42,6 @@ from upsample_cli.passes.whole import resample_array
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeSource
     from upsample_cli.files.array import ArraySource
-    from upsample_cli.files.volumes.nifti import NiftiSource
 
 Array = NDArray[Any]
 
@@ -111,7 +110,11 @@ def _run_stream(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
     assert job.source.kind != "image"
-    sink = job.open_sink(files, is_gzip=output.is_gzip)
+    resampler, threads = job.resampler, job.pieces.threads
+    leading = (*reversed(job.source.extra_dimensions), *(job.channels,) * (job.channels > 1))
+    layout = Layout((*leading, *resampler.shape_out), resampler.dtype_out, job.header)
+    compression = Compression(output.is_gzip, job.request.compress_level, threads)
+    sink = job.source.sink(layout, files, compression)
     misfits = 0
     watch = _watch(job)
     try:
@@ -153,7 +156,7 @@ def _resampled(
     """Yield what is to be written, in order, each with the number of values that did not fit."""
     resampler, threads, division = job.resampler, job.pieces.threads, job.pieces.division
     if isinstance(resampler, MappedResampler):
-        watched = WatchedPlanes(cast("NiftiSource", source), watch)
+        watched = WatchedPlanes(cast("VolumeSource", source), watch)
         for _ in range(job.items):
             yield from resampler.stream(watched, job.channels, threads, division)
         return
@@ -184,6 +187,7 @@ def _chunks(source: "VolumeSource | ArraySource", size: int, watch: Watch) -> It
 def _run_image(
     job: Job, output: Destination, files: list[BinaryIO], done: Callable[[int], object]
 ) -> None:
+    from upsample_cli.files.images.writing import save_image
     from upsample_cli.passes.alpha import weigh_colours
 
     request, source, resampler, threads = job.request, job.source, job.resampler, job.pieces.threads
@@ -197,12 +201,20 @@ def _run_image(
     _check_labels(job, watch, misfits)
     watch.add_output(result)
     job.warnings += watch.warnings()
-    if job.image_mode in WITH_ALPHA and job.method.mode.blurs and not request.straight_alpha:
+    has_alpha = PIXEL_MODES[job.image_mode].has_alpha
+    if has_alpha and job.method.mode.blurs and not request.straight_alpha:
         weigh_colours(pixels, result, job.axes, job.method, threads)
     del pixels  # or they would lie beside what the encoder needs
     done(result.nbytes)
     job.warnings += save_image(
-        files[0], output, job.image_mode, result, source, request.image, threads
+        files[0],
+        output.image_format,
+        job.image_mode,
+        result,
+        source,
+        request.image,
+        name=output.name,
+        threads=threads,
     )
     _warn_of_losses(job, misfits)
 

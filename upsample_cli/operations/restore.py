@@ -54,7 +54,7 @@ def restore(
     if processed == "-":
         raise RequestError("-", "standard input can be read only once", "name a file")
     with closing(open_source(processed, request.image)) as source:
-        if source.kind != "volume" or source.header.format != "NIfTI":
+        if source.kind != "volume" or "record" not in source.header.abilities:
             raise RequestError(processed, "is no NIfTI volume", "convert it to .nii.gz")
         record = read_record(record_file or _own_record(processed))
         maps = record.way_back(source.header)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.images.formats import element_of_mode
+from upsample_cli.files.images.modes import element_of_mode
 
 if TYPE_CHECKING:
     from upsample_cli.files import Source
@@ -105,9 +105,7 @@ def stack_of(source: "Source", *, mixes: bool = False) -> Stack:
     if source.kind == "array":
         channels = source.leading[-1] if mixes and source.leading else 1
         return Stack(source, source.leading, source.shape, channels, source.dtype)
-    if source.header.format != "NIfTI":
-        problem = f"is {source.header.format}, and only NIfTI volumes are taken here"
-        raise RequestError(source.name, problem, "convert it to .nii.gz")
+    source.header.check_able("inverse", source.name)
     extra = tuple(reversed(source.extra_dimensions))
     leading = (*extra, source.channels) if source.channels > 1 else extra
     return Stack(source, leading, source.shape, source.channels, source.dtype)

@@ -35,8 +35,7 @@ from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.windows import UNPOOLED_SIZE, Window, filled
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source
-    from upsample_cli.files.volumes.nifti_header import NiftiHeader
+    from upsample_cli.files import Source, VolumeHeader
 
 Array = NDArray[Any]
 
@@ -125,7 +124,6 @@ def _prepare(request: UnpoolRequest, source: "Source", file: RecordFile) -> Unpo
         fill=fill,
     )
     if source.kind == "volume":
-        assert source.header.format == "NIfTI"  # or it would be no stack
         plan.header, warnings = _header(source.header, file, sizes)
         plan.warnings += warnings
     return plan
@@ -184,11 +182,9 @@ def _formula(window: Window, axis: AxisMap) -> str:
 
 
 def _header(
-    pooled: "NiftiHeader", file: RecordFile, sizes: tuple[int, ...]
-) -> tuple["NiftiHeader", list[str]]:
+    pooled: "VolumeHeader", file: RecordFile, sizes: tuple[int, ...]
+) -> tuple["VolumeHeader", list[str]]:
     """Return the original's header; another size adds or drops voxels at the end of an axis."""
-    from upsample_cli.files.volumes.nifti_resampled import resampled_header
-
     header, record = file.header(), file.record
     is_alike = header.disk_dtype.newbyteorder("=") == pooled.disk_dtype.newbyteorder("=")
     channels = header.element[1]
@@ -201,7 +197,7 @@ def _header(
         AxisMap(before, after, 0.0, 1.0)
         for before, after in zip(header.spatial, sizes[::-1], strict=True)
     ]
-    return resampled_header(header, axes, pooled.element[0])
+    return header.resampled(axes, pooled.element[0])
 
 
 def _fill(stack: Stack) -> tuple[Any, list[str]]:

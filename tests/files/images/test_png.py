@@ -12,13 +12,15 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from upsample_cli.errors import FileError
 from upsample_cli.files.images import png_decoder, png_encoder
-from upsample_cli.files.images.formats import DEEP_COLOURS, IMAGE_FORMATS, PIXEL_MODES
+from upsample_cli.files.images.formats import IMAGE_FORMATS, format_named
+from upsample_cli.files.images.modes import PIXEL_MODES
 from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.files.images.reading import open_image
-from upsample_cli.files.images.writing import write_image
+from upsample_cli.files.images.writing import save_image
 from upsample_cli.kernels.png_filter import FILTERS, filter_rows, unfilter_rows
 
 MODES = IMAGE_FORMATS[0].modes
+DEEP_COLOURS = [mode for mode in MODES if PIXEL_MODES[mode].is_deep]
 SAMPLES = Path(__file__).parents[3] / "sample_data"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 COLOUR_TYPE = {"L": 0, "I": 0, "P": 3, "RGB": 2, "LA": 4, "RGBA": 6}
@@ -62,7 +64,15 @@ def source_with(mode):
 def written(mode, pixels, threads=1):
     out = io.BytesIO()
     assert (
-        write_image(out, "PNG", mode, pixels, source_with(mode), ImageOptions(), threads=threads)
+        save_image(
+            out,
+            format_named("PNG"),
+            mode,
+            pixels,
+            source_with(mode),
+            ImageOptions(),
+            threads=threads,
+        )
         == []
     )
     return out.getvalue()
@@ -169,7 +179,7 @@ def test_every_mode_is_read_by_pillow_and_by_the_specification(mode, size):
     image = Image.open(io.BytesIO(data))
     image.load()
     assert image.size == size[::-1]
-    if mode in DEEP_COLOURS:  # Pillow keeps the upper 8 bits
+    if PIXEL_MODES[mode].is_deep:  # Pillow keeps the upper 8 bits
         keeps = {"LA;16": "LA"}.get(mode, mode[:-3])
         np.testing.assert_array_equal(np.asarray(image.convert(keeps)), pixels >> 8)
     else:
@@ -188,7 +198,7 @@ def test_a_short_palette_takes_fewer_bits(colours):
     source.pixels(blurs=False)
     pixels = np.random.default_rng(3).integers(0, colours, (7, 13, 1), np.uint8)
     out = io.BytesIO()
-    write_image(out, "PNG", "P", pixels, source, ImageOptions())
+    save_image(out, format_named("PNG"), "P", pixels, source, ImageOptions())
     depth = out.getvalue()[24]
     assert depth == next(bits for bits in (1, 2, 4, 8) if colours <= 1 << bits)
     np.testing.assert_array_equal(strictly_decoded(out.getvalue()), pixels)
@@ -255,7 +265,7 @@ class Forward(io.RawIOBase):
 def test_a_png_is_written_forward():
     pipe = Forward()
     pixels = random_pixels("RGB", 5, 5)
-    write_image(pipe, "PNG", "RGB", pixels, source_with("RGB"), ImageOptions())
+    save_image(pipe, format_named("PNG"), "RGB", pixels, source_with("RGB"), ImageOptions())
     assert pipe.data == written("RGB", pixels)
 
 
@@ -269,7 +279,15 @@ def test_a_full_disk_is_an_error_of_the_file_system(room):
 
     pixels = random_pixels("RGB", 900, 900)
     with pytest.raises(OSError, match="No space left"):
-        write_image(Full(), "PNG", "RGB", pixels, source_with("RGB"), ImageOptions(), threads=2)
+        save_image(
+            Full(),
+            format_named("PNG"),
+            "RGB",
+            pixels,
+            source_with("RGB"),
+            ImageOptions(),
+            threads=2,
+        )
 
 
 # --- chunks beside the pixels ---
@@ -302,7 +320,7 @@ def own_chunks(image, mode, **options):
     source = opened(saved(image, **options))
     _, pixels = source.pixels(blurs=False)
     out = io.BytesIO()
-    write_image(out, "PNG", mode, pixels, source, ImageOptions())
+    save_image(out, format_named("PNG"), mode, pixels, source, ImageOptions())
     return [c for c in chunks_of(out.getvalue()) if c[0] != b"IDAT"]
 
 
@@ -315,7 +333,7 @@ def picture(mode):
     return image.quantize(11) if mode == "P" else image.convert(mode)
 
 
-CASES = [(mode, None) for mode in MODES if mode not in DEEP_COLOURS] + [
+CASES = [(mode, None) for mode in MODES if not PIXEL_MODES[mode].is_deep] + [
     ("1", 1),
     ("L", 77),
     ("RGB", (1, 2, 3)),
@@ -346,7 +364,7 @@ def test_deep_colours_keep_their_metadata(mode):
     source = opened(saved(picture("RGB"), **metadata()))
     source.pixels(blurs=False)
     out = io.BytesIO()
-    write_image(out, "PNG", mode, pixels, source, ImageOptions())
+    save_image(out, format_named("PNG"), mode, pixels, source, ImageOptions())
     again = opened(io.BytesIO(out.getvalue()))
     again.pixels(blurs=True)
     assert again.metadata == source.metadata
@@ -409,7 +427,9 @@ def test_a_deep_transparent_colour_needs_all_of_its_bits():
     assert blended[0, :2, 3].tolist() == [0, 65535]
     np.testing.assert_array_equal(blended[..., :3], pixels)
     out = io.BytesIO()
-    write_image(out, "PNG", "RGB;16", source.pixels(blurs=False)[1], source, ImageOptions())
+    save_image(
+        out, format_named("PNG"), "RGB;16", source.pixels(blurs=False)[1], source, ImageOptions()
+    )
     assert (b"tRNS", key) in chunks_of(out.getvalue())
 
 

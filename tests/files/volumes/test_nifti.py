@@ -18,9 +18,11 @@ from volumes import (
     write_volume,
 )
 
-from upsample_cli import functional, pipeline
+from upsample_cli import functional
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import nifti, streams
+from upsample_cli.files import streams
+from upsample_cli.files.volumes import nifti
+from upsample_cli.operations import resample as pipeline
 from upsample_cli.operations.output import open_outputs
 from upsample_cli.passes import streaming
 

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.files.images.formats import PIXEL_MODES
+from upsample_cli.files.images.modes import PIXEL_MODES
 from upsample_cli.files.images.png import png_chunks
 
 

@@ -32,9 +32,10 @@ def too_large(name: str, pixels: object) -> FileError:
     )
 
 
-def check_length(image: ImageFile.ImageFile, name: str, file: BinaryIO) -> None:
+def check_length(image: Image.Image, name: str, file: BinaryIO) -> None:
     """Refuse more pixels than so many bytes can hold."""
-    bounds = [PIXELS_OF_A_BYTE.get(tile.codec_name) for tile in image.tile]
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    bounds = [PIXELS_OF_A_BYTE.get(tile.codec_name) for tile in tiles]
     known = [bound for bound in bounds if bound is not None]
     if not known or len(known) < len(bounds):
         return

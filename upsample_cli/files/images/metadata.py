@@ -1,6 +1,7 @@
-"""What an image file carries beside its pixels, and which formats can carry it on."""
+"""What an image file carries beside its pixels, and how it is handed to Pillow."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -35,17 +36,6 @@ WORDS = {
     "text": "PNG text",
     "colour_space": "PNG colour space",
 }
-HOLDS = {
-    "PNG": ("icc_profile", "exif", "xmp", "dpi", "text", "colour_space"),
-    "JPEG": ("icc_profile", "exif", "xmp", "comment", "dpi"),
-    "TIFF": ("icc_profile", "exif", "xmp", "dpi"),
-    "WEBP": ("icc_profile", "exif", "xmp"),
-    "BMP": ("dpi",),
-    "GIF": ("comment",),
-    "PPM": (),
-}
-JPEG_SEGMENT = 65_502
-"""The most bytes of EXIF, XMP or comment that one JPEG segment holds."""
 
 PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 PNG_COLOUR_SPACE = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
@@ -122,40 +112,18 @@ def picture_exif(exif: Image.Exif, xmp: bytes = b"") -> bytes:
     return kept.tobytes() if len(kept) or directories else b""
 
 
-def save_options(metadata: Metadata, format: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the options with which Pillow writes the metadata, and words for what is lost."""
-    there = {part: value for part in WORDS if (value := getattr(metadata, part))}
-    held = {part: value for part, value in there.items() if _holds(format, part, value)}
-    lost = [WORDS[part] for part in there if part not in held]
-    if any(name == b"sRGB" for name, _ in metadata.colour_space):
-        # a file that says nothing of its colour space is taken to be sRGB
-        lost = [words for words in lost if words != WORDS["colour_space"]]
-    if format == "PNG":
-        held["pnginfo"] = _png_info(held)
-    if format == "TIFF":
-        try:
-            held = _tiff_options(held)
-        except Exception:  # Pillow lets whatever broken EXIF data provoke pass through
-            held = _tiff_options({part: value for part, value in held.items() if part != "exif"})
-            lost.append(f"{WORDS['exif']} that is broken")
-    return held, lost
-
-
-def _holds(format: str, part: str, value: bytes) -> bool:
-    in_one_segment = format == "JPEG" and part in ("exif", "xmp", "comment")
-    return part in HOLDS[format] and not (in_one_segment and len(value) > JPEG_SEGMENT)
-
-
-def _png_info(held: dict[str, Any]) -> PngInfo:
+def png_options(held: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with which Pillow writes parts of the metadata into a PNG."""
     info = PngInfo()
     for name, content in held.pop("colour_space", ()) + held.pop("text", ()):
         info.add(name, content)
     if xmp := held.pop("xmp", b""):
         info.add_itxt(PNG_XMP, xmp)
-    return info
+    return held | {"pnginfo": info}
 
 
-def _tiff_options(held: dict[str, Any]) -> dict[str, Any]:
+def tiff_options(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with which Pillow writes parts of the metadata into a TIFF."""
     exif = Image.Exif()
     exif.load(held.get("exif", b""))
     encoded = picture_exif(exif, held.get("xmp", b""))

@@ -13,45 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.JpegImagePlugin import get_sampling
-from PIL.TiffImagePlugin import (
-    BITSPERSAMPLE,
-    COLORMAP,
-    EXTRASAMPLES,
-    PHOTOMETRIC_INTERPRETATION,
-    SAMPLEFORMAT,
-    TiffImageFile,
-)
 
 from upsample_cli.errors import FileError, RequestError, UpsampleError
 from upsample_cli.files.images.deep import read_deep, with_keyed_alpha
 from upsample_cli.files.images.formats import (
-    BLENDED,
-    DEEP_COLOURS,
     IMAGE_FORMATS,
-    PIXEL_MODES,
-    Transparency,
+    ImageFormat,
+    format_named,
     format_of_content,
 )
 from upsample_cli.files.images.limits import check_length, check_size, too_large
-from upsample_cli.files.images.metadata import (
-    Metadata,
-    kept_png_chunks,
-    read_metadata,
+from upsample_cli.files.images.metadata import Metadata, read_metadata
+from upsample_cli.files.images.modes import (
+    PIXEL_MODES,
+    Transparency,
+    blended_mode,
+    element_of_mode,
 )
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.files.images.png import without_pixels
-from upsample_cli.files.images.tiff import open_tiff
+from upsample_cli.files.images.png import largest_chunk, without_pixels
 
 ROWS = 64
 """Rows that are copied out of Pillow at a time: few enough to stay in the cache."""
 
-
 PIXEL_BYTES = 8
 """At most: four channels of 16 bits."""
 
-CAN_BE_KEYED = ("1", "L", "P", "RGB", "I;16", "RGB;16")
-DEEP_AND_KEYED = ("I;16", "RGB;16")
-TIFF_SIGNED = 2
+KEYING_BYTES = 16
+"""What telling which deep pixels are transparent takes for each."""
+
 BYTE_BITS = 8
 
 _pillow_globals = threading.RLock()
@@ -62,7 +52,7 @@ class ImageSource:
     """An image file whose header has been read; `pixels` decodes it.
 
     ``mode`` is Pillow's mode of the selected frame, ``I;16`` for every unsigned 16-bit grey, and
-    one of `DEEP_COLOURS` for colours of 16 bits.
+    a deep one of `PIXEL_MODES` for colours of 16 bits.
     ``transparency`` is the palette index, the alpha of each palette entry, or the colour that is
     transparent. ``metadata`` is complete once `pixels` has been called.
     """
@@ -108,6 +98,19 @@ class ImageSource:
             "transparent_colour": self.transparency is not None,
         }
 
+    def decoding_bytes(self, *, blurs: bool) -> int:
+        """Return what decoding takes, the pixels that `pixels` returns included."""
+        own, mode = PIXEL_MODES[self.mode], result_mode(self, blurs=blurs)
+        dtype, channels = element_of_mode(mode)
+        each = dtype.itemsize * channels + format_named(self.format).decoder_bytes
+        if not own.is_deep:
+            each += own.pillow_bytes
+        if mode != self.mode:
+            is_keyed_deep = dtype.itemsize == 2
+            each += KEYING_BYTES if is_keyed_deep else PIXEL_MODES[mode].pillow_bytes
+        chunk = largest_chunk(self.file) if own.is_deep else 0
+        return self.width * self.height * each + chunk
+
     def close(self) -> None:
         """Close the file."""
         self.file.close()
@@ -135,12 +138,14 @@ class ImageSource:
         """
         mode = result_mode(self, blurs=blurs)
         with _decoding(self.name, self.format):
-            chunks = kept_png_chunks(self.file) if self.format == "PNG" else ()
+            format = format_named(self.format)
+            chunks = format.load_codec().chunks(self.file)
             # Without --max-pixels the default limit does, and threads need not wait for each other.
             with _pillow_limit(self.options) if self.options.max_pixels else nullcontext():
                 # Pillow would spend as long on the pixels that it reduces as they take here.
-                file = without_pixels(self.file) if self.mode in DEEP_COLOURS else self.file
-                image = _open_frame(file, self.name, self.format, self.options)
+                is_deep = PIXEL_MODES[self.mode].is_deep
+                file = without_pixels(self.file) if is_deep else self.file
+                image = _open_frame(file, self.name, format, self.options)
                 image.load()
                 pixels = self._decoded(image, mode)
             self.metadata = read_metadata(image, chunks)
@@ -149,8 +154,9 @@ class ImageSource:
             return mode, pixels
 
     def _decoded(self, image: Image.Image, mode: str) -> NDArray[Any]:
-        is_keyed = mode != self.mode and self.mode in DEEP_AND_KEYED
-        if self.mode in DEEP_COLOURS:
+        own = PIXEL_MODES[self.mode]
+        is_keyed = mode != self.mode and own.dtype.itemsize == 2
+        if own.is_deep:
             pixels = read_deep(self.file, self.mode, self.shape)
         elif is_keyed:
             pixels = _to_array(image, self.mode)
@@ -192,17 +198,18 @@ def open_image(file: BinaryIO, name: str, options: ImageOptions) -> ImageSource:
         if format is None:
             known = ", ".join(dict.fromkeys(f.name for f in IMAGE_FORMATS))
             raise FileError(name, "it is no image of a known format", f"known are {known}")
-    with _decoding(name, format):
+    with _decoding(name, format.name):
         image = _open_frame(file, name, format, options)
+        mode = format.load_codec().native_mode(image)
         return ImageSource(
             file=file,
             name=name,
             options=options,
-            format=format,
-            mode=_native_mode(image),
+            format=format.name,
+            mode=mode,
             width=image.width,
             height=image.height,
-            transparency=_transparency(image),
+            transparency=_transparency(image, mode),
             sampling=get_sampling(image),
             progressive=bool(image.info.get("progressive")),
             compression=str(image.info.get("compression", "")),
@@ -245,24 +252,25 @@ def _pillow_limit(options: ImageOptions) -> Iterator[int | None]:
 
 
 def _open_frame(
-    file: BinaryIO, name: str, format: str, options: ImageOptions
-) -> ImageFile.ImageFile:
+    file: BinaryIO, name: str, format: ImageFormat, options: ImageOptions
+) -> Image.Image:
+    codec = format.load_codec()
     with _pillow_limit(options) as limit:
         file.seek(0)
-        tiff = format == "TIFF"
-        image = open_tiff(file) if tiff else Image.open(file, formats=[format])
+        image = codec.open(file)
         check_size(image, name, limit)
         frame = _frame_number(image, name, options.frame)
         image.seek(frame)
         check_size(image, name, limit)
         check_length(image, name, file)
-        if loss := _loss(image):
+        if loss := codec.loss(image):
             raise FileError(name, loss, "use a copy that is stored otherwise")
-        # Pillow appends blocks until it has a row, which takes minutes if the row is much longer.
-        image.decodermaxblock = max(image.decodermaxblock, PIXEL_BYTES * image.width)
+        if isinstance(image, ImageFile.ImageFile):
+            # Pillow appends blocks until it has a row, which takes minutes if it is much longer.
+            image.decodermaxblock = max(image.decodermaxblock, PIXEL_BYTES * image.width)
         if frame:
             image.load()  # an animation's later frames know their mode only when composed
-    if _native_mode(image) not in PIXEL_MODES:
+    if codec.native_mode(image) not in PIXEL_MODES:
         raise FileError(name, f"its pixels are {image.mode}", f"known are {', '.join(PIXEL_MODES)}")
     return image
 
@@ -279,54 +287,13 @@ def _frame_number(image: Image.Image, name: str, wanted: int | None) -> int:
     return frame
 
 
-def _loss(image: ImageFile.ImageFile) -> str:
-    """Say what Pillow would lose or misread in decoding this image; nothing if it is faithful."""
-    deep = any(_is_deep(tile.codec_name, tile.args) for tile in image.tile)
-    losses = {}
-    if isinstance(image, TiffImageFile):
-        tags, mode = image.tag_v2, image.mode
-        signed = tags.get(SAMPLEFORMAT, (1,))[0] == TIFF_SIGNED
-        deep = max(tags.get(BITSPERSAMPLE, (1,))) > BYTE_BITS
-        white_is_zero = tags.get(PHOTOMETRIC_INTERPRETATION) == 0
-        losses = {
-            "its white is 0, which Pillow reads as black": white_is_zero and mode in ("I;16", "F"),
-            "its unsigned 32-bit integers would be read as signed": mode == "I" and not signed,
-            "its signed 8-bit integers would be read as unsigned": mode == "L" and signed,
-            "its unnamed extra channel would be dropped": 0 in tags.get(EXTRASAMPLES, ()),
-            # 8-bit palettes are stored as v · 256 or v · 257
-            "its 16-bit palette would be reduced to 8 bits": mode == "P"
-            and any(c & 0xFF not in (0, c >> BYTE_BITS) for c in tags.get(COLORMAP, ())),
-        }
-    deep_colour = deep and len(image.getbands()) > 1
-    is_png = image.format == "PNG" and getattr(image, "n_frames", 1) == 1
-    losses["its 16-bit colour would be reduced to 8 bits"] = deep_colour and not is_png
-    interlaced = bool(image.info.get("interlace"))
-    losses["its 16-bit colour is interlaced and would be reduced"] = deep_colour and interlaced
-    return next((loss for loss, real in losses.items() if real), "")
-
-
-def _is_deep(codec: str, arguments: object) -> bool:
-    rawmode, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
-    return str(rawmode).endswith(";16B") or (codec.startswith("ppm") and rest[0] >> BYTE_BITS > 0)
-
-
-def _native_mode(image: Image.Image) -> str:
-    # Pillow reads a 16-bit PGM as 32-bit integers, though its values are 0 to 65535.
-    if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
-        return "I;16"
-    if image.format == "PNG" and isinstance(image, ImageFile.ImageFile) and image.tile:
-        stored = str(image.tile[0].args).removesuffix("B")  # LA;16B, which Pillow makes RGBA
-        return stored if stored in DEEP_COLOURS else image.mode
-    return image.mode
-
-
-def _transparency(image: ImageFile.ImageFile) -> Transparency:
+def _transparency(image: Image.Image, native: str) -> Transparency:
     key: object = image.info.get("transparency")
-    native = _native_mode(image)
-    if native not in CAN_BE_KEYED or not isinstance(key, (int, bytes, tuple)):
+    if not PIXEL_MODES[native].can_be_keyed or not isinstance(key, (int, bytes, tuple)):
         return None
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
     # PNG counts the key in the file's own depth, while Pillow spreads 2 and 4 bits over 0 to 255.
-    shallow = re.fullmatch(r"L;([24])", str(image.tile[0].args)) if image.tile else None
+    shallow = re.fullmatch(r"L;([24])", str(tiles[0].args)) if tiles else None
     if isinstance(key, int) and image.mode == "L":
         top = (1 << int(shallow[1] if shallow else BYTE_BITS)) - 1
         return (key & top) * 255 // top
@@ -341,10 +308,7 @@ def result_mode(source: ImageSource, *, blurs: bool) -> str:
     Blending turns 1-bit into L, a palette into RGB, and gives alpha to an image that has a
     transparent palette entry or colour.
     """
-    if not blurs:
-        return source.mode
-    opaque, with_alpha = BLENDED.get(source.mode, (source.mode, source.mode))
-    return opaque if source.transparency is None else with_alpha
+    return blended_mode(source.mode, source.transparency) if blurs else source.mode
 
 
 def _blended(image: Image.Image, source: ImageSource, mode: str) -> Image.Image:

@@ -1,28 +1,20 @@
-"""Images written through Pillow, with the metadata of the image that they came from."""
+"""Images written with the metadata of the image that they came from."""
 
+import io
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from upsample_cli.errors import FileError, RequestError, UpsampleError
-from upsample_cli.files.images.formats import WITH_ALPHA, check_can_write
-from upsample_cli.files.images.metadata import save_options
+from upsample_cli.errors import FileError, UpsampleError
+from upsample_cli.files.images.formats import ImageFormat
+from upsample_cli.files.images.metadata import WORDS, Metadata
 from upsample_cli.files.images.options import ImageOptions
-from upsample_cli.files.images.png import write_png
 from upsample_cli.files.images.reading import ImageSource, reason_of
 
-JPEG_QUALITY = 92
 
-DEFLATE_TIFF = "tiff_adobe_deflate"
-LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", DEFLATE_TIFF, "zstd", "lzma")
-BILEVEL_TIFF = ("group3", "group4", "tiff_ccitt")
-
-
-def write_image(
+def save_image(
     file: BinaryIO,
-    format: str,
+    format: ImageFormat,
     mode: str,
     pixels: NDArray[Any],
     source: ImageSource,
@@ -38,9 +30,9 @@ def write_image(
     Parameters
     ----------
     file
-        At its start. A PNG is written strictly forward; any other format may need to seek.
+        At its start.
     format, mode
-        As `check_can_write` allows.
+        As `ImageFormat.check_can_write` allows.
     pixels
         (height, width, channels), of the dtype in `PIXEL_MODES`.
     source
@@ -48,9 +40,9 @@ def write_image(
     options
         The quality.
     name
-        What messages call the file.
+        What messages call the file; ``-`` for a pipe, in which no one can seek.
     threads
-        How many threads share the encoding of a PNG.
+        How many threads may share the encoding.
 
     Returns
     -------
@@ -63,74 +55,31 @@ def write_image(
         The format has no place for an image of this size. An error of the file system is raised
         as it is.
     """
-    check_can_write(format, mode, name, source.transparency)
-    held, lost = save_options(source.metadata, format)
-    settings = _encoding(format, mode, source, options) | held
+    format.check_can_write(mode, name, source.transparency)
+    codec = format.load_codec()
+    held, lost = _shared_out(source.metadata, format)
+    carried, broken = codec.carried(held)
+    settings = codec.settings(mode, source, options) | carried
+    target = io.BytesIO() if format.in_memory(to_pipe=name == "-") else file
     try:
-        if format == "PNG":
-            data = np.ascontiguousarray(pixels)
-            write_png(file, _stand_in(mode, pixels, source), data, threads, **settings)
-        else:
-            _from_array(mode, pixels, source).save(file, format, **settings)
+        codec.save(target, mode, pixels, source, settings, threads)
     except UpsampleError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise FileError(name, f"cannot encode this {format}: {reason_of(error)}") from error
-    return [f"{name}: {format} holds no {part}; it was dropped" for part in lost]
+        raise FileError(name, f"cannot encode this {format.name}: {reason_of(error)}") from error
+    if isinstance(target, io.BytesIO) and target is not file:
+        file.write(target.getbuffer())
+    return [f"{name}: {format.name} holds no {part}; it was dropped" for part in lost + broken]
 
 
-def _encoding(format: str, mode: str, source: ImageSource, options: ImageOptions) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    if source.transparency is not None and mode not in WITH_ALPHA:
-        key = source.transparency
-        settings["transparency"] = min(key, 1) if mode == "1" and isinstance(key, int) else key
-    if format == "JPEG":
-        settings["quality"] = _quality(options) or JPEG_QUALITY
-        settings["subsampling"] = max(source.sampling, 0)
-        settings["progressive"] = source.progressive
-    elif format == "WEBP":
-        quality = _quality(options)
-        settings |= {"quality": quality} if quality else {"lossless": True, "exact": True}
-    elif format == "TIFF":
-        settings["compression"] = _tiff_compression(mode, source.compression)
-    elif format == "GIF":
-        settings["optimize"] = False  # it would renumber the palette
-    return settings
-
-
-def _quality(options: ImageOptions) -> int | None:
-    if options.quality is not None and not 1 <= options.quality <= 100:
-        raise RequestError("--quality", f"{options.quality} is out of range", "give 1 to 100")
-    return options.quality
-
-
-def _tiff_compression(mode: str, before: str) -> str:
-    lossless = LOSSLESS_TIFF + (BILEVEL_TIFF if mode == "1" else ())
-    return before if before in lossless else DEFLATE_TIFF
-
-
-def _from_array(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
-    height, width, _ = pixels.shape
-    if mode == "1":
-        pixels = np.packbits(pixels[:, :, 0], axis=1)
-    data = np.ascontiguousarray(pixels)
-    image = Image.frombuffer(mode, (width, height), data, "raw", mode, 0, 1)
-    if mode == "P":
-        image.putpalette(_palette(pixels, source))
-    return image
-
-
-def _stand_in(mode: str, pixels: NDArray[Any], source: ImageSource) -> Image.Image:
-    """Return an image of one pixel for which Pillow writes what it would write for the whole."""
-    image = Image.new(mode if mode == "I;16" else mode.removesuffix(";16"), (1, 1))
-    if mode == "P":
-        image.putpalette(_palette(pixels, source))
-    return image
-
-
-def _palette(pixels: NDArray[Any], source: ImageSource) -> bytes:
-    # An index past the palette's end is black to Pillow, and would not fit a short palette.
-    size = max(len(source.palette), 3 * (int(pixels.max()) + 1))
-    return source.palette.ljust(size, b"\0")
+def _shared_out(metadata: Metadata, format: ImageFormat) -> tuple[dict[str, Any], list[str]]:
+    """Return the parts that a format holds, and words for those that are lost."""
+    there = {part: value for part in WORDS if (value := getattr(metadata, part))}
+    held = {part: value for part, value in there.items() if format.holds(part, value)}
+    lost = [WORDS[part] for part in there if part not in held]
+    if any(name == b"sRGB" for name, _ in metadata.colour_space):
+        # a file that says nothing of its colour space is taken to be sRGB
+        lost = [words for words in lost if words != WORDS["colour_space"]]
+    return held, lost

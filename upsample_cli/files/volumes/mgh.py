@@ -4,22 +4,18 @@ A header of 284 bytes, big-endian voxels with x fastest, then repetition time an
 tags. nibabel's header class gives the layout.
 """
 
-import contextlib
-import math
 from collections.abc import Sequence
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files.streams import ForwardReader, GzipWriter, bytes_of
+from upsample_cli.files.volumes.volume import Read, VolumeHeader
+from upsample_cli.files.volumes.volume_source import VolumeSource
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.grid import Grid, is_usable, resampled_affine
-
-Array = NDArray[Any]
+from upsample_cli.sampling.grid import is_usable, resampled_affine
 
 HEADER_BYTES = 284
 LARGEST_TRAILER = 2**27
@@ -28,11 +24,11 @@ ELEMENTS = {0: "u1", 1: "i4", 3: "f4", 4: "i2", 10: "u2"}
 """Type code → dtype."""
 
 
-class MghHeader:
-    """A header, and what the file has after its voxels.
+class MghHeader(VolumeHeader):
+    """A header.
 
-    It answers what ``NiftiHeader`` answers, as a conversion to NIfTI would: both forms are the
-    one affine, with the code of scanner coordinates, in millimetres.
+    It answers what a NIfTI header would after a conversion: both forms are the one affine, with
+    the code of scanner coordinates, in millimetres.
 
     Attributes
     ----------
@@ -40,18 +36,13 @@ class MghHeader:
         nibabel's header object.
     unused
         The bytes between the fields and the voxels.
-    trailer
-        The bytes after the voxels; empty until they have been read.
+    is_placed
+        Whether it says where its voxels are; if not, FreeSurfer's default is taken.
     name
         The file, for messages.
     """
 
-    format: Literal["MGH"] = "MGH"
-    codes = (1, 1)
-    unit, time_unit = "mm", "ms"
-    scaling = (1.0, 0.0)
-    intent = 0
-    is_label_map = False
+    format = "MGH"
 
     def __init__(self, raw: bytes, name: str) -> None:
         size = MGHHeader._hdrdtype.itemsize
@@ -61,23 +52,12 @@ class MghHeader:
         fields = raw[:size] if self.is_placed else raw[:28] + bytes(2) + raw[30:size]
         self.fields: Any = MGHHeader(fields, check=False)  # type: ignore[no-untyped-call]
         self.unused = raw[size:]
-        self.trailer = b""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """All dimensions, x first; a lone frame is none."""
         dims = tuple(int(n) for n in self.fields["dims"])
         return dims if dims[3] != 1 else dims[:3]
-
-    @property
-    def spatial(self) -> tuple[int, ...]:
-        """The first three dimensions."""
-        return self.shape[:3]
-
-    @property
-    def items(self) -> int:
-        """The number of frames."""
-        return math.prod(self.shape[3:])
 
     @property
     def element(self) -> tuple[np.dtype[Any], int]:
@@ -90,8 +70,6 @@ class MghHeader:
         x, y, z = (float(size) for size in self.fields["delta"])
         return x, y, z
 
-    spacing = voxel_sizes
-
     @property
     def affine(self) -> NDArray[np.float64]:
         """From voxel indices to scanner coordinates; the centre is at half the dimensions."""
@@ -102,22 +80,10 @@ class MghHeader:
             affine[:3, 3] = self.fields["Pxyz_c"].astype(np.float64) - middle
         return affine
 
-    qform = sform = affine
-
     @property
-    def grid(self) -> Grid:
-        """Where the voxels are."""
-        return Grid(self.spatial, self.affine)
-
-    @property
-    def orientation(self) -> str:
-        """Where each axis points, such as LIA."""
-        return "".join(nib.aff2axcodes(self.affine))  # type: ignore[no-untyped-call]
-
-    @property
-    def data_bytes(self) -> int:
-        """The size of the voxels in the file."""
-        return math.prod(self.shape) * self.element[0].itemsize
+    def time_unit(self) -> str:
+        """The unit of the repetition time."""
+        return "ms"
 
     @property
     def disk_dtype(self) -> np.dtype[Any]:
@@ -126,17 +92,7 @@ class MghHeader:
 
     def facts(self) -> dict[str, Any]:
         """Return what the header says, for people; shapes are x first."""
-        return {
-            "kind": "volume",
-            "format": "MGH",
-            "shape": list(self.shape),
-            "dtype": self.element[0].name,
-            "byte_order": "big",
-            "spacing": list(self.voxel_sizes),
-            "unit": self.unit,
-            "orientation": self.orientation,
-            "affine": self.affine.tolist(),
-        }
+        return super().facts() | {"byte_order": "big"}  # also of voxels of one byte
 
     def to_bytes(self) -> bytes:
         """Return everything before the voxels."""
@@ -160,141 +116,64 @@ class MghHeader:
                 "repair its voxel sizes and direction cosines",
             )
 
+    def as_reference(self) -> "MghHeader":
+        """Return the header, if it says where its voxels are."""
+        if not self.is_placed:
+            raise FileError(self.name, "does not say where it is", "set its direction cosines")
+        return self
 
-class MghSource:
-    """A volume that gives its slabs in the order of the file; as ``files.nifti.NiftiSource``."""
-
-    kind: Literal["volume"] = "volume"
-
-    def __init__(self, reader: ForwardReader, name: str) -> None:
-        self.name = name
-        self.reader = reader
-        try:
-            self.header = MghHeader(reader.read(HEADER_BYTES), name)
-            self.header.check()
-            self._check_size()
-        except BaseException:
-            self.close()
-            raise
-        self.shape = tuple(reversed(self.header.spatial))
-        self.items = self.header.items
-        self.dtype, self.channels = self.header.element
-
-    @property
-    def extra_dimensions(self) -> tuple[int, ...]:
-        """The number of frames, if there are several."""
-        return self.header.shape[3:]
-
-    @property
-    def default_suffix(self) -> str:
-        """The suffix of a file like this one, for an output without a name."""
-        return ".mgz" if self.reader.is_gzip else ".mgh"
-
-    def _check_size(self) -> None:
-        possible = self.reader.largest_possible_size()
-        needed = HEADER_BYTES + self.header.data_bytes
-        if possible is not None and needed > possible:
-            raise FileError(
-                self.name,
-                f"is truncated: its header promises {needed} bytes, it can hold at most {possible}",
-                "use a complete file",
-            )
-
-    def read(self, count: int) -> Array:
-        """Return the next ``count`` planes, shape (count, *shape[1:], 1), native dtype."""
-        planes = self.reader.read_array((count, *self.shape[1:], 1), self.header.disk_dtype)
-        return planes.astype(self.dtype, copy=False)
-
-    def finish(self) -> list[str]:
-        """Read what follows the voxels, and check that the file ends well; return warnings."""
-        self.header.trailer = self.reader.read_rest(LARGEST_TRAILER)
-        left = self.reader.finish()
-        return [f"{self.name}: the last {left} bytes were not kept"] if left else []
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the header says, for people; shapes are x first."""
-        return self.header.facts()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.reader.close()
+    def resampled(
+        self, axes: Sequence[AxisMap], dtype: np.dtype[Any]
+    ) -> tuple["MghHeader", list[str]]:
+        """Return the header of the resampled volume, and what a user should know about it."""
+        codes = {np.dtype(name): code for code, name in ELEMENTS.items()}
+        if dtype not in codes:
+            known = ", ".join(known.name for known in codes)
+            raise RequestError("--dtype", f"MGH cannot hold {dtype.name}", f"use one of {known}")
+        new = MghHeader(self.to_bytes(), self.name)
+        affine = resampled_affine(self.affine, axes)
+        sizes = np.array([axis.size_out for axis in axes])
+        new.fields["type"] = codes[dtype]
+        new.fields["dims"][:3] = sizes
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+            new.fields["delta"] = np.multiply(self.voxel_sizes, [axis.step for axis in axes])
+            new.fields["Pxyz_c"] = affine[:3, :3] @ (sizes / 2) + affine[:3, 3]
+        new.check()
+        if self.is_placed:
+            return new, []
+        problem = "does not say where it is; FreeSurfer's default, coronal and 1 mm, was taken"
+        return new, [f"{self.name}: {problem}"]
 
 
-def resampled_mgh(
-    header: MghHeader, axes: Sequence[AxisMap], dtype: np.dtype[Any]
-) -> tuple[MghHeader, list[str]]:
-    """Return the header of the resampled volume, and what a user should know about it.
-
-    Arguments are those of ``nifti_resampled.resampled_header``.
+def read_mgh_header(read: Read, _: Read, name: str) -> MghHeader:
+    """Read and check a header; arguments are those of ``nifti_header.read_header``.
 
     Raises
     ------
     FileError
-        If the grid is beyond what float32 can hold.
-    RequestError
-        If the format cannot hold the dtype.
+        If it says what cannot be.
     """
-    codes = {np.dtype(name): code for code, name in ELEMENTS.items()}
-    if dtype not in codes:
-        known = ", ".join(known.name for known in codes)
-        raise RequestError("--dtype", f"MGH cannot hold {dtype.name}", f"use one of {known}")
-    new = MghHeader(header.to_bytes(), header.name)
-    affine = resampled_affine(header.affine, axes)
-    sizes = np.array([axis.size_out for axis in axes])
-    new.fields["type"] = codes[dtype]
-    new.fields["dims"][:3] = sizes
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-        new.fields["delta"] = np.multiply(header.voxel_sizes, [axis.step for axis in axes])
-        new.fields["Pxyz_c"] = affine[:3, :3] @ (sizes / 2) + affine[:3, 3]
-    new.check()
-    if header.is_placed:
-        return new, []
-    problem = "does not say where it is; FreeSurfer's default, coronal and 1 mm, was taken"
-    return new, [f"{header.name}: {problem}"]
+    header = MghHeader(read(HEADER_BYTES), name)
+    header.check()
+    return header
 
 
-class MghSink:
-    """Writes a header, then voxels as they come, then what followed the source's.
+class MghSource(VolumeSource):
+    """A volume whose file has, after its voxels, repetition time and the like, and tags."""
 
-    Parameters
-    ----------
-    header
-        The output's header.
-    origin
-        The source's header, whose trailer is written once it has been read.
-    file, is_gzip, level, threads
-        Where to, and whether and how to compress.
-    """
+    suffixes = (".mgh", ".mgz")
+    _trailer = b""
 
-    def __init__(
-        self,
-        header: MghHeader,
-        origin: MghHeader,
-        file: BinaryIO,
-        *,
-        is_gzip: bool,
-        level: int,
-        threads: int,
-    ) -> None:
-        self.header = header
-        self.origin = origin
-        self.stream: Any = GzipWriter(file, level, threads) if is_gzip else file
-        self.stream.write(header.to_bytes())
+    def read_header(self) -> MghHeader:
+        """Read and check the header."""
+        return read_mgh_header(self.reader.read, self.reader.read_rest, self.name)
 
-    def write(self, planes: Array) -> None:
-        """Write planes of the output's native dtype."""
-        self.stream.write(bytes_of(np.ascontiguousarray(planes, self.header.disk_dtype)))
+    def finish(self) -> list[str]:
+        """Read what follows the voxels, and check that the file ends well; return warnings."""
+        self._trailer = self.reader.read_rest(LARGEST_TRAILER)
+        left = self.reader.finish()
+        return [f"{self.name}: the last {left} bytes were not kept"] if left else []
 
-    def finish(self) -> None:
-        """Write what follows the voxels, and what is still buffered."""
-        self.stream.write(self.origin.trailer)
-        if isinstance(self.stream, GzipWriter):
-            self.stream.close()
-        else:
-            self.stream.flush()
-
-    def abort(self) -> None:
-        """Stop the threads that compress, whatever state the file is in."""
-        if isinstance(self.stream, GzipWriter):
-            with contextlib.suppress(OSError, ValueError):
-                self.stream.close()
+    def trailer(self) -> bytes:
+        """Return what follows the voxels."""
+        return self._trailer

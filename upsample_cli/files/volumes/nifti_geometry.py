@@ -8,19 +8,17 @@ import numpy as np
 from upsample_cli.errors import RequestError
 from upsample_cli.files.volumes.nifti_header import (
     HEADER_CLASSES,
+    SPATIAL_UNIT,
     NiftiHeader,
     check_geometry,
     split_extensions,
 )
-from upsample_cli.files.volumes.nifti_resampled import LARGEST_DIM_NIFTI1
+from upsample_cli.files.volumes.nifti_rules import LARGEST_DIM_NIFTI1
 
 FORM_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
-
-SPATIAL_UNIT = 7
-"""The bits of xyzt_units that say the unit of the voxel sizes."""
 
 
 @dataclass(frozen=True)

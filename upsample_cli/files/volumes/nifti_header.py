@@ -5,9 +5,9 @@ algebra of the qform.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +15,13 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from upsample_cli.errors import FileError
-from upsample_cli.sampling.grid import Grid, is_usable
+from upsample_cli.files.volumes.volume import Read, VolumeHeader
+from upsample_cli.sampling.axis import AxisMap
+from upsample_cli.sampling.grid import is_usable
+from upsample_cli.sampling.mapping import AlignedMap
+
+if TYPE_CHECKING:
+    from upsample_cli.files.volumes.nifti_geometry import Geometry
 
 HEADER_CLASSES: dict[int, Any] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 """The size of the header, which is its first field, tells the version."""
@@ -51,11 +57,13 @@ REFUSED_TYPES = {
 }
 
 UNITS = {0: "", 1: "m", 2: "mm", 3: "µm"}
+SPATIAL_UNIT = 7
+"""The bits of xyzt_units that say the unit of the voxel sizes."""
 TIME_UNITS = {0: "", 8: "s", 16: "ms", 24: "µs", 32: "Hz", 40: "ppm", 48: "rad/s"}
 
 
 @dataclass
-class NiftiHeader:
+class NiftiHeader(VolumeHeader):
     """A header with the bytes that follow it.
 
     Attributes
@@ -75,23 +83,14 @@ class NiftiHeader:
     is_pair: bool
     name: str
 
-    format: ClassVar[Literal["NIfTI"]] = "NIfTI"
+    format = "NIfTI"
+    abilities = frozenset({"grids", "inverse", "record"})
 
     @property
     def shape(self) -> tuple[int, ...]:
         """All dimensions, x first."""
         dim = self.fields["dim"]
         return tuple(int(n) for n in dim[1 : int(dim[0]) + 1])
-
-    @property
-    def spatial(self) -> tuple[int, ...]:
-        """The first three dimensions at most: those that a resample changes."""
-        return self.shape[:3]
-
-    @property
-    def items(self) -> int:
-        """The number of volumes."""
-        return math.prod(self.shape[3:])
 
     @property
     def element(self) -> tuple[np.dtype[Any], int]:
@@ -145,11 +144,6 @@ class NiftiHeader:
         return np.diag([*self.voxel_sizes, 1.0])
 
     @property
-    def grid(self) -> Grid:
-        """Where the voxels are."""
-        return Grid(self.spatial, self.affine)
-
-    @property
     def spacing(self) -> tuple[float, ...]:
         """The distance between voxels: pixdim where the affine agrees, else the affine's.
 
@@ -163,18 +157,12 @@ class NiftiHeader:
     @property
     def unit(self) -> str:
         """The unit of the voxel sizes, or nothing if the header does not say."""
-        return UNITS.get(int(self.fields["xyzt_units"]) & 7, "")
+        return UNITS.get(int(self.fields["xyzt_units"]) & SPATIAL_UNIT, "")
 
     @property
     def time_unit(self) -> str:
         """The unit of the fourth axis, or nothing if the header does not say."""
         return TIME_UNITS.get(int(self.fields["xyzt_units"]) & 56, "")
-
-    @property
-    def orientation(self) -> str:
-        """Where each axis points, such as RAS."""
-        codes = nib.aff2axcodes(self.affine)  # type: ignore[no-untyped-call]
-        return "".join(str(code) for code in codes)
 
     @property
     def intent(self) -> int:
@@ -192,12 +180,6 @@ class NiftiHeader:
         slope, intercept = float(self.fields["scl_slope"]), float(self.fields["scl_inter"])
         is_set = math.isfinite(slope) and slope != 0 and math.isfinite(intercept)
         return (slope, intercept) if is_set and self.element[1] == 1 else (1.0, 0.0)
-
-    @property
-    def data_bytes(self) -> int:
-        """The size of the voxels in the file."""
-        dtype, channels = self.element
-        return math.prod(self.shape) * dtype.itemsize * channels
 
     @property
     def voxel_offset(self) -> int:
@@ -240,12 +222,61 @@ class NiftiHeader:
 
     def to_bytes(self) -> bytes:
         """Return the fields and what follows them, up to the voxels of a single file."""
-        return bytes(self.fields.binaryblock) + self.extensions
+        return self.field_bytes + self.extensions
+
+    @property
+    def field_bytes(self) -> bytes:
+        """The fields alone, without what follows them."""
+        return bytes(self.fields.binaryblock)
+
+    def for_files(self, count: int) -> "NiftiHeader":
+        """Return the header as it is written to one file, or to the first of a pair."""
+        from upsample_cli.files.volumes.nifti_rules import place_voxels
+
+        new = replace(self, fields=self.fields.copy())
+        place_voxels(new, is_pair=count == 2)
+        return new
+
+    def resampled(
+        self, axes: Sequence[AxisMap], dtype: np.dtype[Any]
+    ) -> tuple["NiftiHeader", list[str]]:
+        """Return the header of the resampled volume, and what a user should know about it."""
+        from upsample_cli.files.volumes.nifti_changed import resampled_header
+
+        return resampled_header(self, axes, dtype)
+
+    def placed(
+        self, reference: VolumeHeader, aligned: AlignedMap | None, dtype: np.dtype[Any]
+    ) -> tuple["NiftiHeader", list[str]]:
+        """Return the header of this volume on another's grid, and what a user should know."""
+        from upsample_cli.files.volumes.nifti_changed import as_nifti, placed_header
+
+        return placed_header(self, as_nifti(reference), aligned, dtype)
+
+    def oriented(self, turn: AlignedMap, dtype: np.dtype[Any]) -> tuple["NiftiHeader", list[str]]:
+        """Return the header with the axes in another order and direction, and what to know."""
+        from upsample_cli.files.volumes.nifti_changed import oriented_header
+
+        return oriented_header(self, turn, dtype)
+
+    def unscaled(self) -> "NiftiHeader":
+        """Return the header of values that are stored as they are: slope 1, intercept 0."""
+        fields = self.fields.copy()
+        fields["scl_slope"], fields["scl_inter"] = 1, 0
+        return replace(self, fields=fields)
+
+    def geometry(self) -> "Geometry":
+        """Return what says where the voxels are, to be kept aside."""
+        from upsample_cli.files.volumes.nifti_geometry import Geometry
+
+        return Geometry.of(self)
+
+    def with_geometry(self, geometry: "Geometry") -> "NiftiHeader":
+        """Return the header with a geometry that was kept aside."""
+        return geometry.put_into(self)
 
 
-def read_header(
-    read: Callable[[int], bytes], read_rest: Callable[[int], bytes], name: str
-) -> NiftiHeader:
+def read_header(read: Read, read_rest: Read, name: str) -> NiftiHeader:
     """Read and check a header.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What the header of a NIfTI file must say after a resample."""
+"""Rules of NIfTI's header that hold however a volume has changed; each stands here once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,55 +14,30 @@ from upsample_cli.files.volumes.nifti_header import (
     NiftiHeader,
     split_extensions,
 )
-from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.grid import Grid, is_within_reach, resampled_affine
+from upsample_cli.sampling.grid import Grid
+from upsample_cli.sampling.mapping import AlignedMap
 
 LARGEST_DIM_NIFTI1 = 32767
 AFNI_EXTENSION = 4
 
+SLICE_FIELDS = ("slice_code", "slice_start", "slice_end", "slice_duration")
+MIRRORED_SLICE_CODES = {1: 2, 2: 1, 3: 4, 4: 3, 5: 6, 6: 5}
+"""An order of slices in time → the same order, told from the other end."""
 
-def resampled_header(
-    header: NiftiHeader, axes: Sequence[AxisMap], dtype: np.dtype[Any]
-) -> tuple[NiftiHeader, list[str]]:
-    """Return the header of the resampled volume, and what a user should know about it.
 
-    Parameters
-    ----------
-    header
-        The input's header; it stays as it is.
-    axes
-        One map per spatial axis, x first.
-    dtype
-        The output's native dtype, of one channel.
+def changed(header: NiftiHeader, shape: Sequence[int], dtype: np.dtype[Any]) -> NiftiHeader:
+    """Return a copy of a header, of another spatial shape (x first) and native dtype.
 
     Raises
     ------
     RequestError
-        If NIfTI-1 cannot hold the new dimensions.
+        If it cannot hold them.
     """
+    check_dimensions(header, shape)
     fields = header.fields.copy()
-    new = NiftiHeader(fields, header.extensions, header.is_pair, header.name)
-    _set_dimensions(header, fields, axes)
-    if max(header.codes) > 0:
-        _set_forms(header, fields, axes)
-    set_datatype(fields, header, dtype)
-    slice_axis = int(fields["dim_info"]) >> 4 & 3 or 3
-    if slice_axis <= len(axes) and not axes[slice_axis - 1].is_copy:
-        for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
-            fields[field] = 0
-    own = "each is kept and updated on its own"
-    warnings = [*form_warnings(header, own), *drop_afni(new)]
-    return new, warnings
-
-
-def _set_dimensions(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
-    check_dimensions(header, [axis.size_out for axis in axes])
-    qcode, scode = header.codes
-    # A qform is made of pixdim; an sform is not, and then it is the sform that is believed.
-    sizes = header.spacing if qcode <= 0 < scode else header.fields["pixdim"][1:4]
-    for index, (axis, size) in enumerate(zip(axes, sizes, strict=False), start=1):
-        fields["dim"][index] = axis.size_out
-        fields["pixdim"][index] = float(size) * axis.step
+    fields["dim"][1 : 1 + len(shape)] = shape
+    _set_datatype(fields, header, dtype)
+    return NiftiHeader(fields, header.extensions, header.is_pair, header.name)
 
 
 def check_dimensions(header: NiftiHeader, sizes: Sequence[int]) -> None:
@@ -76,18 +51,7 @@ def check_dimensions(header: NiftiHeader, sizes: Sequence[int]) -> None:
         )
 
 
-def _set_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
-    if header.qform is not None:
-        offset = resampled_affine(header.qform, axes)[:3, 3]
-        for field, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), offset, strict=True):
-            fields[field] = value
-    if is_within_reach(header.sform):
-        rows = resampled_affine(header.sform, axes)
-        for field, row in zip(("srow_x", "srow_y", "srow_z"), rows[:3], strict=True):
-            fields[field] = row
-
-
-def set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
     """Say that voxels are of a native dtype, with as many channels as the input's."""
     channels = header.element[1]
     wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
@@ -99,6 +63,46 @@ def set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None
         )
     fields["datatype"] = codes[wanted]
     fields["bitpix"] = dtype.itemsize * 8 * channels
+
+
+def turn_acquisition(header: NiftiHeader, new: NiftiHeader, turn: AlignedMap | None) -> None:
+    """Say along which new axes frequency, phase and slices run, and when slices were taken.
+
+    Nothing of it is true where slices were resampled; without a ``turn``, along any axis.
+    """
+    fields = new.fields
+    if turn is None:
+        fields["dim_info"] = 0
+        _clear_slices(fields)
+        return
+    info = int(header.fields["dim_info"])
+    old = [info >> shift & 3 for shift in (0, 2, 4)]
+    if turn.order != (0, 1, 2):
+        axes = [turn.order.index(axis - 1) + 1 if axis else 0 for axis in old]
+        fields["dim_info"] = sum(a << shift for a, shift in zip(axes, (0, 2, 4), strict=True))
+    axis = turn.order.index((old[2] or 3) - 1)
+    if not turn.axes[axis].is_copy:
+        _clear_slices(fields)
+        return
+    has_times = any(header.fields[name] for name in SLICE_FIELDS)
+    if has_times and not old[2] and axis != 2:
+        # Without a word the slices would be taken to follow each other along the third axis.
+        fields["dim_info"] = int(fields["dim_info"]) | axis + 1 << 4
+    if turn.flips[axis] and has_times:
+        _mirror_slices(header, fields, turn.axes[axis].size_in - 1)
+
+
+def _mirror_slices(header: NiftiHeader, fields: Any, last: int) -> None:
+    start, end = int(header.fields["slice_start"]), int(header.fields["slice_end"])
+    if 0 <= start <= end <= last and end:
+        fields["slice_start"], fields["slice_end"] = last - end, last - start
+    code = int(header.fields["slice_code"])
+    fields["slice_code"] = MIRRORED_SLICE_CODES.get(code, code)
+
+
+def _clear_slices(fields: Any) -> None:
+    for name in SLICE_FIELDS:
+        fields[name] = 0
 
 
 def form_warnings(header: NiftiHeader, remark: str = "the sform is believed") -> list[str]:
