@@ -194,7 +194,9 @@ class FixedPoint(Separable):
     description = "whole numbers (fixed point), as PyTorch does for uint8 images"
 
     def plan(self, axis: AxisMap) -> AxisPlan:
-        return to_fixed_point(super().plan(axis))
+        plan, tap_order = super().plan(axis), self.method.mode.tap_order
+        is_tapped = not self.method.antialias and plan.width == len(tap_order)
+        return to_fixed_point(plan, tap_order if is_tapped else ())
 
     def load(self, block: Array) -> Array:
         return np.ascontiguousarray(block)
