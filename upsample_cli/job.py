@@ -202,7 +202,7 @@ def _prepare(request: Request, source: "Source") -> Job:
     # Taps and weights are arrays too, as long as the axes.
     check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     try:
-        resampler = Resampler(axes, method, dtype_in, dtype_out)
+        resampler = Resampler(axes, method, dtype_in, dtype_out, _channels(source, channels))
     except TypeError as error:
         raise RequestError("--dtype" if request.dtype else source.name, str(error)) from error
     job = Job(request, source, mode, method, axes, resampler, channels, image_mode=image_mode)
@@ -211,6 +211,15 @@ def _prepare(request: Request, source: "Source") -> Job:
     job.warnings += warnings_about(job)
     job.hints += hints_about(job)
     return job
+
+
+def _channels(source: "Source", interleaved: int) -> int | None:
+    """Return the channels of the tensor that this would be in PyTorch; it has no 2-D volumes."""
+    if source.kind == "volume":
+        return None
+    if source.kind == "image":
+        return interleaved
+    return source.leading[-1] if source.leading else 1
 
 
 def _plan_bytes(axis: AxisMap, method: Method) -> int:

@@ -160,12 +160,12 @@ def _resampled(
             watch.add_input(items)
             items = items.reshape(count, *resampler.shape_in, job.channels)
             result = np.empty((count, *resampler.shape_out, job.channels), resampler.dtype_out)
-            yield result, resample_array(resampler, items, result, threads)
+            yield result, resample_array(resampler, items, result, threads, begin)
         return
     chunk, slab = planes_per_chunk(resampler, job.channels, threads, division)
-    for _ in range(job.items):
+    for number in range(job.items):
         chunks = _chunks(source, chunk, watch)
-        yield from stream_item(resampler, chunks, threads, slab, division)
+        yield from stream_item(resampler.of_item(number), chunks, threads, slab, division)
 
 
 def _chunks(source: "VolumeSource | ArraySource", size: int, watch: Watch) -> Iterator[Array]:
