@@ -108,8 +108,97 @@ def nearest_index(size_in, size_out, step, mode, float_type):
     return index
 
 
+def small_nearest_index(size_in, size_out, step, mode):
+    """Return the same for 2-D outputs whose height and width make at most 128."""
+    if mode == "nearest" and size_out == size_in:
+        return list(range(size_out))
+    if mode == "nearest" and size_out == 2 * size_in:
+        return [i // 2 for i in range(size_out)]
+    offset = 0 if mode == "nearest" else 0.5
+    positions = [np.float32(float(np.float32(step)) * (i + offset)) for i in range(size_out)]
+    return [min(math.floor(position), size_in - 1) for position in positions]
+
+
+def small_taps(size_in, size_out, step, align_corners, float_type):
+    """Return the two voxels of each output of a small image, and the second one's weight."""
+    if size_in == size_out:
+        return [(i, i, float_type(0)) for i in range(size_out)]
+    step, half, taps = float_type(step), float_type(0.5), []
+    for i in range(size_out):
+        if align_corners:
+            position = step * float_type(i)
+        else:
+            position = max(fma(step, float_type(i) + half, -half), float_type(0))
+        first = min(math.floor(np.float32(position)), size_in - 1)
+        weight = float_type(min(max(position - float_type(first), 0), 1))
+        taps.append((first, min(first + 1, size_in - 1), weight))
+    return taps
+
+
+def small_bilinear(values, sizes, scales=None, align_corners=False):
+    """Resample (N, C, H, W) to ``sizes``, height + width <= 128, in PyTorch's order of sums.
+
+    Channels in whole groups of 32 bytes have one order, those left over another.
+    """
+    dtype = values.dtype.type
+    float_type = np.float64 if dtype is np.float64 else np.float32
+    steps = []
+    for n, (size_in, size_out) in enumerate(zip(values.shape[2:], sizes, strict=True)):
+        step = size_in / size_out if scales is None else 1 / scales[n]
+        corners = (size_in - 1) / (size_out - 1) if size_out > 1 else 0.0
+        steps.append(corners if align_corners else step)
+    rows, columns = (
+        small_taps(size_in, size_out, step, align_corners, float_type)
+        for size_in, size_out, step in zip(values.shape[2:], sizes, steps, strict=True)
+    )
+    in_group, left_over = {
+        np.float16: ("dcba", "abcd"),
+        np.float32: ("cdba", "bacd"),
+        np.float64: ("cdba", "bacd"),
+    }[dtype]
+    whole = values.shape[1] // (32 // values.itemsize) * (32 // values.itemsize)
+    wide = values.astype(float_type)
+    target = np.empty((*values.shape[:2], *sizes), dtype)
+    for n, c, o, i in np.ndindex(*target.shape):
+        (y0, y1, h1), (x0, x1, v1) = rows[o], columns[i]
+        h0, v0, plane = float_type(1) - h1, float_type(1) - v1, wide[n, c]
+        products = {
+            "a": (plane[y0, x0], h0 * v0),
+            "b": (plane[y0, x1], h0 * v1),
+            "c": (plane[y1, x0], h1 * v0),
+            "d": (plane[y1, x1], h1 * v1),
+        }
+        first, *others = in_group if c < whole else left_over
+        total = products[first][0] * products[first][1]
+        for name in others:
+            total = fma(*products[name], total)
+        target[n, c, o, i] = total
+    return target
+
+
+def fixed_point_precision(weights):
+    """Return the bits for weights (outputs, voxels, taps), each voxel's taps from left to right.
+
+    The largest sum counts, also of a voxel whose next tap makes it smaller.
+    """
+    largest = max(
+        sum(voxel[: k + 1]) for output in weights for voxel in output for k in range(len(voxel))
+    )
+    precision = 0
+    while precision < 22 and int(0.5 + largest * 2 ** (precision + 1)) < 2**15:
+        precision += 1
+    return precision
+
+
 def axis_matrix(
-    size_in, size_out, mode, scale=None, align_corners=False, antialias=False, float_type=np.float64
+    size_in,
+    size_out,
+    mode,
+    scale=None,
+    align_corners=False,
+    antialias=False,
+    float_type=np.float64,
+    is_small=False,
 ):
     """Return the weights (size_out, size_in) of one axis; ``scale`` is None for a given size."""
     step = size_in / size_out if scale is None else 1 / scale
@@ -119,7 +208,10 @@ def axis_matrix(
     if size_in == size_out and (mode == "linear" or antialias):
         return np.eye(size_in)
     if mode.startswith("nearest"):
-        for i, j in enumerate(nearest_index(size_in, size_out, step, mode, float_type)):
+        index = nearest_index(size_in, size_out, step, mode, float_type)
+        if is_small:
+            index = small_nearest_index(size_in, size_out, step, mode)
+        for i, j in enumerate(index):
             matrix[i, j] = 1
         return matrix
     for i in range(size_out):
@@ -158,11 +250,12 @@ def interpolate(
     antialias=False,
     float_type=np.float64,
     is_fixed_point=False,
+    is_small=False,
 ):
     """Resample (N, C, *spatial) to ``sizes`` in float64, x first.
 
     ``scales`` are the factors that decide the steps, None for steps of in / out. In fixed point
-    each pass rounds half up and clamps to a byte.
+    each pass rounds half up and clamps to a byte. In small images the nearest modes copy others.
     """
     work = np.asarray(values, np.float64)
     for number in reversed(range(len(sizes))):
@@ -170,7 +263,7 @@ def interpolate(
         scale = None if scales is None else scales[number]
         size_in = work.shape[axis]
         matrix = axis_matrix(
-            size_in, sizes[number], mode, scale, align_corners, antialias, float_type
+            size_in, sizes[number], mode, scale, align_corners, antialias, float_type, is_small
         )
         work = np.moveaxis(np.tensordot(matrix, work, (1, axis)), 0, axis)
         if is_fixed_point:

@@ -1,5 +1,6 @@
 """One axis: where the samples lie, and which voxels each weighs."""
 
+import math
 from fractions import Fraction
 
 import naive
@@ -196,6 +197,24 @@ def test_fixed_point_weights():
         np.testing.assert_allclose(dense(fixed, n) * unit, whole, atol=0.51 * unit)
         largest = fixed.weights.max()
         assert 2**14 - 1 <= largest < 2**15 or fixed.precision == 22
+
+
+@pytest.mark.parametrize("size", [*range(185, 200), 384, *range(570, 580)])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_fixed_point_precision_is_that_of_the_largest_sum_on_the_way(size, align_corners):
+    """One less than the input: the last voxel's near taps weigh more before the far one joins."""
+    method = Method(MODES["cubic"], align_corners)
+    axis = axis_from_size(size, size - 1, method)
+    order = method.mode.tap_order
+    fixed = to_fixed_point(plan_axis(axis, method, np.float64), order)
+    weights = []
+    for place in axis.source(np.float64):
+        left, voxels = math.floor(place), {}
+        for tap in range(left - 1, left + 3):
+            voxel = min(max(tap, 0), size - 1)
+            voxels.setdefault(voxel, []).append(naive.keys(place - tap, -0.75))
+        weights.append(list(voxels.values()))
+    assert fixed.precision == naive.fixed_point_precision(weights)
 
 
 def test_fixed_point_is_one_whichever_axis_is_walked_through():

@@ -87,7 +87,7 @@ def interpolate(
     if is_fixed_point(method, array.dtype, array.dtype, spatial):
         axes = copied_where_equal(axes)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    resampler = Resampler(axes, method, native.dtype)
+    resampler = Resampler(axes, method, native.dtype, channels=array.shape[1])
     items = np.ascontiguousarray(native).reshape(-1, *array.shape[2:], 1)
     output = np.empty((*array.shape[:2], *resampler.shape_out), native.dtype)
     target = output.reshape(len(items), *resampler.shape_out, 1)

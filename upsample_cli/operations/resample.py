@@ -293,7 +293,8 @@ def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     # Taps and weights are arrays too, as long as the axes.
     check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     with named_dtype_errors(request, source):
-        resampler = AxisByAxis(axes, method, dtype_in, dtype_out, source.items)
+        tensor_channels = _tensor_channels(source, channels)
+        resampler = AxisByAxis(axes, method, dtype_in, dtype_out, source.items, tensor_channels)
     header, warnings = None, list[str]()
     if source.kind == "volume":
         header, warnings = source.header.resampled(axes[::-1], dtype_out)
@@ -343,6 +344,15 @@ def elements_of(source: "Source", method: Method) -> tuple[np.dtype[Any], int, s
         what = f"has {channels} values a {ELEMENT_NAMES[source.kind]}"
         raise RequestError(source.name, f"{what}, and a label map has one", "use nearest-exact")
     return dtype, channels, mode
+
+
+def _tensor_channels(source: "Source", interleaved: int) -> int | None:
+    """Return the channels of the tensor that this would be in PyTorch; it has no 2-D volumes."""
+    if source.kind == "volume":
+        return None
+    if source.kind == "image":
+        return interleaved
+    return source.leading[-1] if source.leading else 1
 
 
 def _plan_bytes(axis: AxisMap, method: Method) -> int:

@@ -1,8 +1,8 @@
 """In what numbers a resample is computed: copied, in floating or fixed point, or by a vote.
 
 Each arithmetic loads a block into its own dtype, makes the plan of an axis, and stores; between
-them, the separable ones pass along or across rows, and a vote takes all axes at once. Blocks are
-C-contiguous, of shape (items, *spatial, channels).
+them, the separable ones pass along or across rows, and the joint ones take all axes at once.
+Blocks are C-contiguous, of shape (items, *spatial, channels).
 """
 
 from abc import ABC, abstractmethod
@@ -51,6 +51,10 @@ class Arithmetic(ABC):
         """Return the taps and weights of one axis."""
         return plan_axis(axis, self.method, self.coordinate_type)
 
+    def keeps(self, axis: AxisMap) -> bool:
+        """Whether an axis stays as it is, so that it has no plan."""
+        return axis.is_copy
+
     def lanes(self, element: np.dtype[Any]) -> int:
         """Return how many values of ``dtype`` one element becomes."""
         return self.load(np.zeros((1, 1), element)).size
@@ -83,6 +87,14 @@ class Separable(Arithmetic):
     @abstractmethod
     def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
         """Fill ``target`` (before, size_out, row) from ``source`` (before, size_in, row)."""
+
+
+class Joint(Arithmetic):
+    """An arithmetic that takes all axes at once."""
+
+    @abstractmethod
+    def sample(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
+        """Fill ``target`` from ``source``, both (items, *spatial, channels), by a plan per axis."""
 
 
 class Copying(Separable):
@@ -194,7 +206,9 @@ class FixedPoint(Separable):
     description = "whole numbers (fixed point), as PyTorch does for uint8 images"
 
     def plan(self, axis: AxisMap) -> AxisPlan:
-        return to_fixed_point(super().plan(axis))
+        plan, tap_order = super().plan(axis), self.method.mode.tap_order
+        is_tapped = not self.method.antialias and plan.width == len(tap_order)
+        return to_fixed_point(plan, tap_order if is_tapped else ())
 
     def load(self, block: Array) -> Array:
         return np.ascontiguousarray(block)
@@ -254,7 +268,7 @@ class FixedPoint(Separable):
         return store(block, target)
 
 
-class Labelling(Arithmetic):
+class Labelling(Joint):
     """Label maps: the label wins on which most weight falls, over the taps of all axes at once."""
 
     description = "votes, weighed in float64: labels are copied"
@@ -272,8 +286,7 @@ class Labelling(Arithmetic):
     def load(self, block: Array) -> Array:
         return np.ascontiguousarray(block, self.element).view(self.dtype)
 
-    def vote(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
-        """Fill ``target`` from ``source``, both (items, *spatial, 1), by a plan per axis."""
+    def sample(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
         spatial = source.shape[1:-1]
         outer, inner, along = [copying_plan(1)] * (3 - len(spatial)) + [
             copying_plan(size) if plan is None else plan

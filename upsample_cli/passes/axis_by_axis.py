@@ -32,6 +32,8 @@ class AxisByAxis(Streamed):
         As `Resampler` has them.
     items
         How many a source holds.
+    tensor_channels
+        How many channels PyTorch's tensor would have; None for what is no such tensor.
     """
 
     def __init__(
@@ -41,15 +43,16 @@ class AxisByAxis(Streamed):
         dtype_in: np.dtype[Any],
         dtype_out: np.dtype[Any],
         items: int = 1,
+        tensor_channels: int | None = None,
     ) -> None:
-        self.resampler = Resampler(axes, method, dtype_in, dtype_out)
+        self.resampler = Resampler(axes, method, dtype_in, dtype_out, tensor_channels)
         self.arithmetic, self.plans = self.resampler.arithmetic, self.resampler.plans
         self.shape_in, self.shape_out = self.resampler.shape_in, self.resampler.shape_out
         self.dtype_in, self.dtype_out, self.items = dtype_in, dtype_out, items
 
-    def whole(self, source: Array, target: Array, threads: int) -> int:
+    def whole(self, source: Array, target: Array, threads: int, begin: int = 0) -> int:
         """Resample items that are in memory, as `resample_array` does."""
-        return resample_array(self.resampler, source, target, threads)
+        return resample_array(self.resampler, source, target, threads, begin)
 
     def whole_bytes(self, channels: int, threads: int) -> int:
         """Return the memory that `whole` needs for one item beside its source and its target."""
@@ -60,12 +63,16 @@ class AxisByAxis(Streamed):
         group = items_per_group(self.resampler, channels, pieces.division)
         if group > 1:
             for begin in range(0, self.items, group):
-                yield self._group(source, min(group, self.items - begin), channels, pieces.threads)
+                count = min(group, self.items - begin)
+                items = source.read(count * self.shape_in[0])
+                items = items.reshape(count, *self.shape_in, channels)
+                result = np.empty((count, *self.shape_out, channels), self.dtype_out)
+                yield result, self.whole(items, result, pieces.threads, begin)
             return
         chunk, slab = planes_per_chunk(self.resampler, channels, pieces.threads, pieces.division)
-        for _ in range(self.items):
-            chunks = self._chunks(source, chunk)
-            yield from stream_item(self.resampler, chunks, pieces.threads, slab, pieces.division)
+        for number in range(self.items):
+            chunks, resampler = self._chunks(source, chunk), self.resampler.of_item(number)
+            yield from stream_item(resampler, chunks, pieces.threads, slab, pieces.division)
 
     def working_bytes(self, channels: int, pieces: Pieces) -> int:
         """Return an estimate of the memory that the items need, one after the other."""
@@ -85,12 +92,6 @@ class AxisByAxis(Streamed):
             count = min(group, self.items)
             return count * self.shape_in[0], count * self.shape_out[0]
         return planes_per_chunk(self.resampler, channels, pieces.threads, pieces.division)
-
-    def _group(self, source: Planes, count: int, channels: int, threads: int) -> tuple[Array, int]:
-        items = source.read(count * self.shape_in[0])
-        items = items.reshape(count, *self.shape_in, channels)
-        result = np.empty((count, *self.shape_out, channels), self.dtype_out)
-        return result, self.whole(items, result, threads)
 
     def _chunks(self, source: Planes, size: int) -> Iterator[Array]:
         total = self.shape_in[0]

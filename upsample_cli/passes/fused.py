@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, separable
-from upsample_cli.passes.arithmetic import Copying, Floating, Labelling
+from upsample_cli.passes.arithmetic import Copying, Floating, Joint
 from upsample_cli.passes.elements import as_real
 from upsample_cli.passes.resampler import LONG_ROW, Resampler
 from upsample_cli.resources.scratch import scratch
@@ -27,8 +27,8 @@ def fused(resampler: Resampler, item: Array, target: Array) -> Strip | None:
         return None
     if isinstance(arithmetic, Copying) and len(plans) > 1:
         return _copied
-    if isinstance(arithmetic, Labelling):
-        return _elected
+    if isinstance(arithmetic, Joint):
+        return _sampled
     is_sum = isinstance(arithmetic, Floating) and as_real(target).dtype == arithmetic.dtype
     if not is_sum or len(plans) != 3 or None in plans:
         return None
@@ -60,7 +60,7 @@ def _copied(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) 
     )
 
 
-def _elected(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:
+def _sampled(resampler: Resampler, item: Array, target: Array, lo: int, hi: int) -> None:
     resampler.slab(item, lo, hi, target)
 
 

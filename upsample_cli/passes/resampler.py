@@ -2,18 +2,20 @@
 
 An item is an array of shape (*spatial, channels), the slowest axis first. Axes are passed from
 the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is not passed.
-Labels are elected over all axes at once.
+Labels are elected, and small images blended, over all axes at once.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Arithmetic, Labelling, Separable, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic, Joint, Separable, choose_arithmetic
+from upsample_cli.passes.small import choose_small
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
@@ -53,6 +55,9 @@ class Resampler:
         Mode, align_corners and antialias.
     dtype_in, dtype_out
         Native dtypes of the elements; ``dtype_out`` defaults to ``dtype_in``.
+    channels
+        How many channels PyTorch's tensor would have, each an item or all interleaved: small images
+        are resampled as PyTorch resamples those. None for what is no such tensor.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Resampler:
         method: Method,
         dtype_in: Any,
         dtype_out: Any = None,
+        channels: int | None = None,
     ) -> None:
         self.axes = list(axes)
         self.dtype_in = np.dtype(dtype_in)
@@ -68,12 +74,18 @@ class Resampler:
         self.arithmetic: Arithmetic = choose_arithmetic(
             self.axes, method, self.dtype_in, self.dtype_out
         )
+        self.channels, self.rest = channels, None
+        if channels is not None:
+            self.arithmetic, self.rest = choose_small(
+                self.axes, method, self.arithmetic, self.dtype_in, channels
+            )
         self.plans: Plans = [
-            None if axis.is_copy else _kept_plan(self.arithmetic, axis) for axis in self.axes
+            None if self.arithmetic.keeps(axis) else _kept_plan(self.arithmetic, axis)
+            for axis in self.axes
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
-        # A vote needs the voxels of all axes: its planes wait as they came.
+        # What takes all axes at once needs their voxels: its planes wait as they came.
         is_separable = isinstance(self.arithmetic, Separable)
         nothing: Plans = [None] * len(self.plans[1:])
         self.plans_of_planes: Plans = [None, *(self.plans[1:] if is_separable else nothing)]
@@ -85,6 +97,28 @@ class Resampler:
         """By these the planes are passed then."""
         self.waiting_shape = (self.shape_out if is_separable else self.shape_in)[1:]
         """The shape of a plane that waits."""
+
+    def runs(self, begin: int, end: int) -> Iterator[tuple[int, int, "Resampler"]]:
+        """Yield the items [lo, hi) of [begin, end) that one arithmetic takes, and its resampler.
+
+        Items are numbered from the first of the first tensor, which has ``channels`` of them.
+        """
+        if self.rest is None:
+            yield begin, end, self
+            return
+        assert self.channels is not None
+        other = copy(self)
+        other.arithmetic, other.rest = self.rest.arithmetic, None
+        while begin < end:
+            channel = begin % self.channels
+            is_rest = channel >= self.rest.first
+            stop = begin - channel + (self.channels if is_rest else self.rest.first)
+            yield begin, min(stop, end), other if is_rest else self
+            begin = stop
+
+    def of_item(self, number: int) -> "Resampler":
+        """Return what resamples the item of this number."""
+        return next(of_run for _, _, of_run in self.runs(number, number + 1))
 
     def items(self, source: Array, target: Array) -> int:
         """Resample whole items: ``source`` (items, *shape_in, channels) into ``target``.
@@ -133,8 +167,8 @@ def apply_passes(
     to_do = [index for index, plan in enumerate(plans) if plan is not None]
     if not to_do:
         return work if planes is None else work[:, planes]
-    if isinstance(arithmetic, Labelling):
-        return _elected(arithmetic, work, plans, destination)
+    if isinstance(arithmetic, Joint):
+        return _sampled(arithmetic, work, plans, destination)
     assert isinstance(arithmetic, Separable)
     for index in reversed(to_do):
         plan = plans[index]
@@ -179,7 +213,7 @@ def pass_elements(resampler: Resampler, plans: Plans) -> int:
     sizes = list(resampler.shape_in[1:])
     is_converted = not np.may_share_memory(resampler.arithmetic.load(probe), probe)
     total = math.prod(sizes) if is_converted else 0
-    if isinstance(resampler.arithmetic, Labelling):
+    if isinstance(resampler.arithmetic, Joint):
         return total
     to_do = [index for index, plan in enumerate(plans[1:]) if plan is not None]
     for index in to_do[:0:-1]:
@@ -188,14 +222,14 @@ def pass_elements(resampler: Resampler, plans: Plans) -> int:
     return total
 
 
-def _elected(arithmetic: Labelling, work: Array, plans: Plans, destination: Array | None) -> Array:
+def _sampled(arithmetic: Joint, work: Array, plans: Plans, destination: Array | None) -> Array:
     sizes = [
         size if plan is None else plan.size_out
         for plan, size in zip(plans, work.shape[1:-1], strict=True)
     ]
     shape = (len(work), *sizes, work.shape[-1])
-    target = scratch("elected", shape, arithmetic.dtype) if destination is None else destination
-    arithmetic.vote(work, plans, target)
+    target = scratch("sampled", shape, arithmetic.dtype) if destination is None else destination
+    arithmetic.sample(work, plans, target)
     return target
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.passes.arithmetic import Floating, Labelling
+from upsample_cli.passes.arithmetic import Floating, Joint
 from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
 from upsample_cli.passes.ring import PlaneRing, pass_planes
 from upsample_cli.resources.pieces import Pieces
@@ -99,7 +99,7 @@ def stream_bytes(resampler: Resampler, channels: int, pieces: Pieces) -> int:
     plane_out = math.prod(resampler.shape_out[1:]) * channels * resampler.dtype_out.itemsize
     window = window_bytes(resampler, channels, chunk, pieces.division)
     storing = 0 if stores_directly(resampler) else _plane_bytes(resampler, channels)
-    if isinstance(resampler.arithmetic, Labelling) and storing:
+    if isinstance(resampler.arithmetic, Joint) and storing:
         storing = storing * math.prod(resampler.shape_out[1:]) // math.prod(resampler.shape_in[1:])
     if outer is None:
         slab, storing = chunk, storing * bool(between)

@@ -26,9 +26,12 @@ STRIPS_PER_THREAD = 2
 """Enough for a thread that is held up to leave work to the others."""
 
 
-def resample_array(resampler: Resampler, source: Array, target: Array, threads: int) -> int:
+def resample_array(
+    resampler: Resampler, source: Array, target: Array, threads: int, begin: int = 0
+) -> int:
     """Resample an array in memory: (items, *shape_in, channels) into ``target``.
 
+    ``begin`` is the number of the first item, as ``Resampler.runs`` counts.
     Small items go to the threads in groups, large ones in strips; the bits are the same.
     Return how many values did not fit the output dtype and were saturated.
     """
@@ -40,16 +43,17 @@ def resample_array(resampler: Resampler, source: Array, target: Array, threads: 
         per_task = min(SLAB_BYTES // item_bytes, -(-len(source) // threads))
         for lo in range(0, len(source), per_task):
             part = slice(lo, lo + per_task)
-            tasks.append(partial(resampler.items, source[part], target[part]))
+            tasks.append(partial(_items, resampler, source[part], target[part], begin + lo))
     else:
         size = resampler.shape_out[0]
         slab = max(1, SLAB_BYTES * size // target[0].nbytes)
         tasks_wanted = threads * STRIPS_PER_THREAD if threads > 1 else 1
         strips = min(-(-tasks_wanted // len(source)), -(-item_bytes // LEAST_BYTES), size)
         edges = [size * n // strips for n in range(strips + 1)]
-        for item, out in zip(source, target, strict=True):
+        for number, (item, out) in enumerate(zip(source, target, strict=True), start=begin):
+            of_item = resampler.of_item(number)
             for outputs in pairwise(edges):
-                tasks.append(partial(_strip, resampler, item, out, outputs, slab))
+                tasks.append(partial(_strip, of_item, item, out, outputs, slab))
     return sum(run_all(tasks, threads))
 
 
@@ -79,6 +83,15 @@ def strip_bytes(resampler: Resampler, items: int, channels: int, threads: int) -
     before = pass_elements(resampler, resampler.plans)
     after = 0 if direct else math.prod(resampler.shape_out[1:])
     return threads * count * value * (rows_in * (waiting + before) + rows_out * after)
+
+
+def _items(resampler: Resampler, source: Array, target: Array, begin: int) -> int:
+    """Resample whole items, of which the first has the number ``begin``."""
+    misfits = 0
+    for lo, hi, of_run in resampler.runs(begin, begin + len(source)):
+        run = slice(lo - begin, hi - begin)
+        misfits += of_run.items(source[run], target[run])
+    return misfits
 
 
 def _strip(

@@ -1,5 +1,7 @@
 """Weights as whole numbers, the way PyTorch's uint8 image kernels round them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from upsample_cli.sampling.axis import AxisPlan
@@ -8,23 +10,31 @@ LARGEST_PRECISION = 22
 WEIGHT_BITS = 15
 
 
-def to_fixed_point(plan: AxisPlan) -> AxisPlan:
+def to_fixed_point(plan: AxisPlan, tap_order: Sequence[int] = ()) -> AxisPlan:
     """Return a float64 plan with int32 weights and its precision in bits.
 
     The precision is the largest at which every weight fits in 16 signed bits, one for the whole
-    axis. Taps that the border has made equal are summed before they are rounded.
+    axis. Taps that the border has made equal are summed before they are rounded, from left to
+    right, and the sums on the way count for the precision too: PyTorch 2.13 takes the maximum as
+    it adds. At the last voxel that is before the far tap, being negative, makes the sum smaller.
+
+    ``tap_order`` are the places of the plan's taps, from left to right, as in ``modes.Mode``; none
+    for a filter, whose taps are in order and none equal.
     """
     first = plan.taps.min(axis=0)
     merged = np.zeros(plan.weights.shape)
+    largest = 0.0
     # Of taps or outputs the fewer are walked through; an output's sum has one order either way.
-    if plan.width <= plan.size_out:
+    if plan.width <= plan.size_out or tap_order:
         outputs = np.arange(plan.size_out)
-        for taps, weights in zip(plan.taps, plan.weights, strict=True):
-            np.add.at(merged, (taps - first, outputs), weights)
+        for k in np.argsort(tap_order) if tap_order else range(plan.width):
+            places = plan.taps[k] - first, outputs
+            merged[places] += plan.weights[k]
+            largest = max(largest, float(merged[places].max()))
     else:
         for n in range(plan.size_out):
             np.add.at(merged[:, n], plan.taps[:, n] - first[n], plan.weights[:, n])
-    largest = float(merged.max())
+        largest = float(merged.max())
     precision = next(
         (
             bits
