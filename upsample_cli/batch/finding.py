@@ -9,8 +9,7 @@ from pathlib import Path
 
 from upsample_cli.batch.stamp import Stamp, stamps_of
 from upsample_cli.errors import FileError, RequestError
-from upsample_cli.files import suffix_of
-from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.files import files_of, suffix_of
 from upsample_cli.text import counted
 
 JOURNAL_FOLDER = ".upsample-batch"
@@ -192,8 +191,9 @@ class _Walk:
         return "" if stat.S_ISREG(mode) else "is not a regular file"
 
     def _comes_with_header(self, name: str, path: str) -> bool:
-        """Whether a file is the second of a pair, of which the first is taken."""
-        pair, names = pair_names(path), pair_names(name)
-        if pair is None or names is None or path != pair[1] or not os.path.exists(pair[0]):
+        """Whether a file belongs to another, such as the header of a pair, that is taken."""
+        header, *others = files_of(path)
+        first = files_of(name)[0]
+        if path not in others or not os.path.exists(header):
             return False
-        return self.selection.takes(names[0]) and not self.selection.leaves_out(names[0])
+        return self.selection.takes(first) and not self.selection.leaves_out(first)

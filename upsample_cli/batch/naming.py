@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upsample_cli.batch.finding import Found
-from upsample_cli.batch.stamp import files_of
 from upsample_cli.errors import RequestError
-from upsample_cli.files import known_suffixes, suffix_of
+from upsample_cli.files import files_of, known_suffixes, suffix_of
 
 FIELDS = ("stem", "suffix")
 

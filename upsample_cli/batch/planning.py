@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from upsample_cli.batch.finding import Found
 from upsample_cli.batch.journal import BEGUN, Entry
 from upsample_cli.batch.operation import Operation
-from upsample_cli.batch.stamp import Stamp, checksum_of, files_of, stamp_of
+from upsample_cli.batch.stamp import Stamp, checksum_of, stamp_of
 from upsample_cli.batch.task import DONE, FAILED, Task
 from upsample_cli.errors import FileError
+from upsample_cli.files import files_of
 from upsample_cli.resources.threads import available_threads
 from upsample_cli.text import counted
 

@@ -5,7 +5,7 @@ import os
 from typing import NamedTuple
 
 from upsample_cli.errors import FileError
-from upsample_cli.files.volumes.pairs import pair_names
+from upsample_cli.files import files_of
 
 
 class Stamp(NamedTuple):
@@ -22,15 +22,6 @@ def stamp_of(path: str) -> Stamp | None:
     except OSError:
         return None
     return Stamp(facts.st_size, facts.st_mtime_ns)
-
-
-def files_of(path: str) -> tuple[str, ...]:
-    """Return the files of an input or an output: two for a .hdr/.img pair.
-
-    >>> files_of("a.nii.gz"), files_of("a.hdr")
-    (('a.nii.gz',), ('a.hdr', 'a.img'))
-    """
-    return pair_names(path) or (path,)
 
 
 def stamps_of(path: str) -> tuple[Stamp, ...]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from upsample_cli.batch.operation import Operation
-from upsample_cli.batch.stamp import Stamp, files_of, stamp_of, stamps_of
+from upsample_cli.batch.stamp import Stamp, stamp_of, stamps_of
 from upsample_cli.errors import FileError, MemoryShortError, UpsampleError
+from upsample_cli.files import files_of
 from upsample_cli.operations.output import Contents, Progress
 from upsample_cli.resources.machine import peak_resident_bytes, reset_peak
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.images.formats import IMAGE_FORMATS, ImageFormat
 from upsample_cli.files.streams import ForwardReader, head_of, open_input
-from upsample_cli.files.volumes.pairs import PAIR_SUFFIXES, PAIRED, pair_names
+from upsample_cli.files.volumes.pairs import pair_names
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
@@ -39,6 +39,9 @@ class Format:
         their elements.
     read_header
         Reads and checks a volume's header alone; arguments as of ``nifti_header.read_header``.
+    names
+        Returns the files that a name stands for, the one to be read first at the front, or None
+        if that is the one of this name.
     group
         Formats of one group are the same to ``--format``.
     """
@@ -50,6 +53,7 @@ class Format:
     gzip: tuple[str, ...] = ()
     uncompressed: tuple[str, ...] = ()
     read_header: "Callable[[Read, Read, str], VolumeHeader] | None" = None
+    names: Callable[[str], tuple[str, ...] | None] = lambda _: None
     group: str = ""
 
 
@@ -110,6 +114,7 @@ NIFTI = Format(
     gzip=(".nii.gz", ".hdr.gz", ".img.gz"),
     uncompressed=(".nii", ".hdr", ".img"),
     read_header=_nifti_header,
+    names=pair_names,
 )
 MGH = Format(
     "volume",
@@ -179,7 +184,7 @@ def files_of(name: str) -> tuple[str, ...]:
     >>> files_of("a.nii.gz"), files_of("a.img")
     (('a.nii.gz',), ('a.hdr', 'a.img'))
     """
-    return pair_names(name) or (name,)
+    return next((names for entry in FORMATS if (names := entry.names(name))), (name,))
 
 
 def file_names(name: str, suffix: str) -> list[str]:
@@ -190,12 +195,17 @@ def file_names(name: str, suffix: str) -> list[str]:
     RequestError
         If they are two, and the name gives no names for both.
     """
-    if suffix not in PAIRED:
-        return [name]
-    names = pair_names(name)
-    if names is None:
-        raise RequestError("--format", "a .hdr/.img pair needs a name", "use nii or nii.gz")
+    names = files_of(name)
+    if len(names) == 1 and _is_of_several(suffix):
+        alike = format_of(suffix).suffixes
+        several = "/".join([each for each in alike if _is_of_several(each)][:2])
+        alone = " or ".join(each[1:] for each in alike if not _is_of_several(each))
+        raise RequestError("--format", f"a {several} pair needs a name", f"use {alone}")
     return list(names)
+
+
+def _is_of_several(suffix: str) -> bool:
+    return len(files_of("x" + suffix)) > 1
 
 
 def open_source(name: str, options: "ImageOptions") -> "Source":
@@ -263,8 +273,7 @@ def _check_label(name: str, entry: Format) -> None:
 
 def _canonical(suffix: str) -> str:
     """Return what two suffixes have in common that mean the same to ``--format``."""
-    headers = {image: header for header, image in PAIR_SUFFIXES.items()}
-    return format_of(suffix).group or headers.get(suffix, suffix)
+    return format_of(suffix).group or files_of("x" + suffix)[0]
 
 
 def output_suffix(name: str, format_name: str | None, default: str) -> str:

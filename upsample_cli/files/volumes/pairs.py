@@ -2,7 +2,6 @@
 
 PAIR_SUFFIXES = {".hdr": ".img", ".hdr.gz": ".img.gz"}
 """The suffix of a pair's header → that of its voxels."""
-PAIRED = frozenset((*PAIR_SUFFIXES, *PAIR_SUFFIXES.values()))
 
 
 def pair_names(name: str) -> tuple[str, str] | None:
