@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,11 @@ def powerless():
     for capability in (override, search):
         if libc.prctl(drop_from_bounds, capability, 0, 0, 0) and os.geteuid() == 0:
             raise OSError(ctypes.get_errno(), "root keeps its power")
+
+
+def check_line(stderr, *named):
+    """Assert that this is one line of error, which names what it is about."""
+    assert re.fullmatch(r"upsample-cli: error: [^\n]+\n", stderr), stderr
+    assert "internal" not in stderr
+    for word in named:
+        assert word in stderr

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from upsample_cli import functional
+
 LAYOUTS = {
     1: [
         ("sizeof_hdr", "i"),
@@ -341,3 +343,30 @@ def read_volume(path):
     end = offset + int(np.prod(shape)) * dtype.itemsize
     voxels = np.frombuffer(data[offset:end], dtype).reshape(shape, order="F")
     return Volume(raw[:size], fields, extensions, voxels, data[end:], version, order)
+
+
+RNG_SEED = 3
+MODE_NAMES = {"linear": ("linear", "bilinear", "trilinear")}
+
+
+def random_voxels(shape, dtype):
+    """Return values over most of a dtype's range."""
+    rng = np.random.default_rng(RNG_SEED)
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(f"{dtype.kind}{min(dtype.itemsize, 4)}")
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    values = rng.normal(size=shape) * 1000
+    return (values + 1j * rng.normal(size=shape) if dtype.kind == "c" else values).astype(dtype)
+
+
+def interpolated(voxels, mode="linear", **target):
+    """Return what the library makes of the first three axes, x first; the rest are items."""
+    spatial = min(voxels.ndim, 3)
+    items = voxels.reshape(*voxels.shape[:spatial], -1, order="F").T[:, np.newaxis]
+    target = {
+        key: value[::-1] if isinstance(value, tuple) else value for key, value in target.items()
+    }
+    name = MODE_NAMES[mode][spatial - 1] if mode in MODE_NAMES else mode
+    result = functional.interpolate(np.ascontiguousarray(items), mode=name, **target)[:, 0].T
+    return result.reshape(*result.shape[:spatial], *voxels.shape[spatial:], order="F")

@@ -3,7 +3,6 @@
 import gzip
 import os
 import pty
-import re
 import resource
 import signal
 import struct
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from processes import TIMEOUT, command_line, environment, snapshot
+from processes import TIMEOUT, check_line, command_line, environment, snapshot
 from volumes import read_bytes, write_bytes, write_volume
 
 from upsample_cli.files.atomic import TEMPORARY_SUFFIX
@@ -39,14 +38,6 @@ def folder(tmp_path):
     (tmp_path / "old.nii").write_bytes(b"an older output")
     (tmp_path / "dir.nii").mkdir()
     return tmp_path
-
-
-def check_line(stderr, *named):
-    """Assert that this is one line of error, which names what it is about."""
-    assert re.fullmatch(r"upsample-cli: error: [^\n]+\n", stderr), stderr
-    assert "internal" not in stderr
-    for word in named:
-        assert word in stderr
 
 
 def cut(name, end):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import SAMPLES, snapshot
-from test_geometry import FORMS, OBLIQUE, QFORM, SHAPE, measured, ramp
+from ramps import FORMS, OBLIQUE, QFORM, SHAPE, measured, ramp
 from volumes import RGB, changed_fields, read_volume, write_volume
 
 from upsample_cli import functional

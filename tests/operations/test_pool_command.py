@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
-from test_geometry import FORMS, OBLIQUE, QFORM, measured, places
+from ramps import FORMS, OBLIQUE, QFORM, measured, places
 from volumes import (
     changed_fields,
     extension,

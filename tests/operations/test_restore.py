@@ -13,8 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from inprocess import no_progress
-from processes import SAMPLES, TIMEOUT, environment
-from test_bad_input import check_line
+from processes import SAMPLES, TIMEOUT, check_line, environment
 from volumes import OBLIQUE, changed_fields, extension, read_volume, write_volume
 
 from upsample_cli.errors import FileError, RequestError

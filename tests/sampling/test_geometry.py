@@ -8,21 +8,14 @@ import re
 
 import numpy as np
 import pytest
-from volumes import OBLIQUE, new_fields, qform_affine, read_volume, sform_affine, write_volume
-
-SHAPE = (28, 22, 24)
+from ramps import QFORM, SHAPE, measured, places, ramp
+from volumes import OBLIQUE, qform_affine, read_volume, sform_affine, write_volume
 
 TIGHT = 1e-4
 """Voxels: what float32 world coordinates of some 100 mm can resolve."""
 
 FLIPPED = np.array([[-2.0, 0, 0, 90], [0, 0, 3.0, -126], [0, -1.25, 0, 72], [0, 0, 0, 1]])
 TINY = np.array([[0.03, 0, 0.002, -0.2], [0, 0.025, 0, 0.1], [-0.004, 0, 0.06, 1], [0, 0, 0, 1]])
-QFORM = qform_affine(new_fields(SHAPE, 16))
-
-FORMS = {
-    "sform": {"qform_code": 0, "sform_code": 1},
-    "qform": {"qform_code": 1, "sform_code": 0},
-}
 AFFINES = {
     "sheared": (OBLIQUE, "sform"),
     "flipped": (FLIPPED, "sform"),
@@ -59,35 +52,6 @@ METHODS = {
     "lanczos": {"mode": "lanczos"},
 }
 SUPPORT = {"linear": 1, "trilinear": 1, "cubic": 2, "lanczos": 3, "area": 0.5}
-
-
-def places(shape, affine):
-    """Return the world coordinates of every voxel: (*shape, 3)."""
-    return (
-        np.moveaxis(np.indices(shape, dtype=np.float64), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
-    )
-
-
-def ramp(folder, affine, form, dtype="f4", shape=SHAPE):
-    """Write a volume that holds its own world coordinates; return its path."""
-    rows = {f"srow_{name}": tuple(row) for name, row in zip("xyz", affine, strict=False)}
-    fields = FORMS[form] | (rows if form == "sform" else {}) | {"scl_slope": 0.0}
-    return write_volume(folder / "in.nii", places(shape, affine).astype(dtype), **fields)
-
-
-def affine_of(volume, form):
-    return (sform_affine if form == "sform" else qform_affine)(volume.fields)
-
-
-def measured(source, output, form):
-    """Return, in input voxels, where each output voxel should be and where its values say it is."""
-    before, after = read_volume(source), read_volume(output)
-    to_voxel = np.linalg.inv(affine_of(before, form))
-    promised = places(after.voxels.shape[:3], affine_of(after, form))
-    held = after.voxels.astype(np.float64)
-    step = np.linalg.norm((to_voxel @ affine_of(after, form))[:3, :3], axis=0)
-    into = [points @ to_voxel[:3, :3].T + to_voxel[:3, 3] for points in (promised, held)]
-    return *into, step
 
 
 def run(resample, folder, affine, form, options, target, dtype="f4"):

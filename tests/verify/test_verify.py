@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from inprocess import no_progress
-from test_bad_input import check_line
+from processes import check_line
 from volumes import OBLIQUE, RGB, write_volume
 
 from upsample_cli.errors import FileError, RequestError

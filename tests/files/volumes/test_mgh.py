@@ -7,8 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from inprocess import no_progress
-from test_nifti import interpolated, random_voxels
-from volumes import read_bytes, write_bytes, write_volume
+from volumes import interpolated, random_voxels, read_bytes, write_bytes, write_volume
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import streams

@@ -12,13 +12,14 @@ from volumes import (
     RGB,
     extension,
     image_of,
+    interpolated,
+    random_voxels,
     read_bytes,
     read_volume,
     write_bytes,
     write_volume,
 )
 
-from upsample_cli import functional
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import streams
 from upsample_cli.files.volumes import nifti
@@ -29,31 +30,6 @@ NUMERIC = {code: dtype for code, dtype in DATATYPES.items() if dtype.names is No
 ENCODINGS = list(itertools.product((1, 2), "<>"))
 SUFFIXES = [".nii", ".nii.gz", ".hdr", ".hdr.gz"]
 RNG_SEED = 3
-
-MODE_NAMES = {"linear": ("linear", "bilinear", "trilinear")}
-
-
-def random_voxels(shape, dtype):
-    """Return values over most of a dtype's range."""
-    rng = np.random.default_rng(RNG_SEED)
-    dtype = np.dtype(dtype)
-    if dtype.kind in "iu":
-        limits = np.iinfo(f"{dtype.kind}{min(dtype.itemsize, 4)}")
-        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-    values = rng.normal(size=shape) * 1000
-    return (values + 1j * rng.normal(size=shape) if dtype.kind == "c" else values).astype(dtype)
-
-
-def interpolated(voxels, mode="linear", **target):
-    """Return what the library makes of the first three axes, x first; the rest are items."""
-    spatial = min(voxels.ndim, 3)
-    items = voxels.reshape(*voxels.shape[:spatial], -1, order="F").T[:, np.newaxis]
-    target = {
-        key: value[::-1] if isinstance(value, tuple) else value for key, value in target.items()
-    }
-    name = MODE_NAMES[mode][spatial - 1] if mode in MODE_NAMES else mode
-    result = functional.interpolate(np.ascontiguousarray(items), mode=name, **target)[:, 0].T
-    return result.reshape(*result.shape[:spatial], *voxels.shape[spatial:], order="F")
 
 
 @pytest.mark.parametrize(("version", "order"), ENCODINGS)
