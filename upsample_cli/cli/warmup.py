@@ -16,9 +16,9 @@ def warmup(quiet: options.Quiet = False, debug: options.Debug = False) -> None:
     from upsample_cli.machine_code import cache
     from upsample_cli.operations.warmup import tasks
 
-    if not cache.can_be_written():
+    if obstacle := cache.obstacle():
         place = cache.folder() or "the cache folder"
-        raise FileError(str(place), "cannot be written", f"set {cache.FOLDER_VARIABLE}")
+        raise FileError(str(place), obstacle, f"set {cache.FOLDER_VARIABLE}")
     todo = list(tasks())
     with console.progress(quiet, unit="kernel")(len(todo)) as done:
         for task in todo:
