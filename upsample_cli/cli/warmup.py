@@ -7,7 +7,8 @@ def warmup(quiet: options.Quiet = False, debug: options.Debug = False) -> None:
     """Compile every kernel now, so that no later run has to; for images built once and run often.
 
     The machine code is kept in the user's cache folder, or where the environment variable
-    UPSAMPLE_CLI_CACHE says. It is for this CPU and these versions alone.
+    UPSAMPLE_CLI_CACHE says. It is for this CPU and these versions alone, or for the CPU that
+    UPSAMPLE_CLI_CPU names, such as x86-64-v3, when it is made and when it is used.
 
     Example: upsample-cli warmup
     """
