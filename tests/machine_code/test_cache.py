@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from upsample_cli.machine_code.compile import Kernel
 from upsample_cli.operations import warmup
 
 MESSAGE = "upsample-cli: compiling kernels for this machine, once; it takes a few seconds"
+SET = "set UPSAMPLE_CLI_CACHE"
 
 SUM_OF_ONE = """
 import sys
@@ -44,7 +46,8 @@ EXPECTED = (np.arange(5, dtype=np.float32) * np.float32(0.3)).tobytes().hex()
 
 
 def objects(folder):
-    return sorted(folder.glob("*/*"))
+    """Return what is kept of kernels, and of them alone: not of the canary before them."""
+    return sorted(path for path in folder.glob("*/*") if not path.name.startswith("canary."))
 
 
 def test_a_kernel_is_compiled_once_and_then_loaded_without_numba(tmp_path):
@@ -97,7 +100,7 @@ def test_no_home_is_no_folder(monkeypatch):
     assert cache.load("separable.accumulate", ()) is None
     cache.save("separable.accumulate", (), b"code")
     assert cache.kept() == 0
-    assert not cache.can_be_written()
+    assert cache.obstacle() == "cannot be found"
 
 
 def test_code_of_another_kernel_is_not_taken(tmp_path, monkeypatch):
@@ -116,14 +119,53 @@ def test_code_that_others_could_have_written_is_not_taken(tmp_path, monkeypatch)
     cache.save("a", (), b"code")
     (entry,) = objects(tmp_path)
     assert entry.stat().st_mode & 0o444 == 0o444 & ~current_umask()
-    for path in (entry, entry.parent):
+    for path, bits in product((entry, entry.parent), (0o002, 0o020)):
         mode = path.stat().st_mode
-        path.chmod(mode | 0o002)
+        path.chmod(mode | bits)
         assert cache.load("a", ()) is None
+        assert cache.obstacle() == ("can be written by others" if path.is_dir() else "")
         path.chmod(mode)
     assert cache.load("a", ()) == b"code"
     monkeypatch.setattr(os, "getuid", lambda: os.stat(entry).st_uid + 1)
     assert (cache.load("a", ()) is None) == (os.stat(entry).st_uid != 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="who may write a file is POSIX's")
+def test_a_link_does_not_hide_who_could_have_written(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path))
+    cache.save("a", (), b"code")
+    (entry,) = objects(tmp_path)
+    elsewhere = entry.rename(tmp_path / "elsewhere")
+    entry.symlink_to(elsewhere)
+    assert cache.load("a", ()) == b"code"
+    elsewhere.chmod(0o664)
+    assert cache.load("a", ()) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="who may write a file is POSIX's")
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_what_a_user_keeps_is_taken_whatever_the_umask(tmp_path, monkeypatch, umask):
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "new"))
+    before = os.umask(umask)
+    try:
+        cache.save("a", (), b"code")
+        assert cache.obstacle() == ""
+    finally:
+        os.umask(before)
+    (entry,) = objects(tmp_path / "new")
+    assert cache.load("a", ()) == b"code"
+    assert entry.stat().st_mode & 0o777 == 0o644 & ~umask
+    assert entry.parent.stat().st_mode & 0o777 == 0o755 & ~umask
+
+
+def test_warmup_names_a_folder_that_others_can_write(cli, tmp_path):
+    env = environment(UPSAMPLE_CLI_CACHE=str(tmp_path))
+    place = tmp_path / cache.folder().name
+    place.mkdir()
+    place.chmod(0o775)
+    done = cli("warmup", "--quiet", env=env)
+    assert done.returncode == 1
+    assert done.stderr == f"upsample-cli: error: {place}: can be written by others; {SET}\n"
 
 
 def current_umask():
@@ -198,7 +240,7 @@ def test_first_runs_at_once_leave_one_whole_entry(tmp_path):
 
 def test_what_the_code_depends_on_names_the_folder(tmp_path):
     sum_in_a_process(tmp_path)
-    assert sum_in_a_process(tmp_path, NUMBA_OPT="2") == (EXPECTED, True)
+    assert sum_in_a_process(tmp_path, UPSAMPLE_CLI_CPU="generic") == (EXPECTED, True)
     assert len(list(tmp_path.iterdir())) == 2
 
 

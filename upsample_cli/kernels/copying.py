@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from upsample_cli.machine_code.compile import inlined, kernel
+from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.primitives import inlined
 
 KEPT, DOUBLED, GATHERED = range(3)
 """How the values of a row come from those of another: as they are, each twice, or by taps."""

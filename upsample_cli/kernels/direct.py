@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from upsample_cli.kernels.labels import TIE
-from upsample_cli.machine_code.compile import fma, inlined, kernel
+from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.primitives import fma, inlined
 
 EDGE = 0.5 + 1e-6
 """In voxels: the outer edge of a voxel from its centre, past what rounding takes off."""

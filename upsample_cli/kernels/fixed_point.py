@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from upsample_cli.machine_code.compile import inlined, kernel
+from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.interleave import interleave
 from upsample_cli.machine_code.lanes import weigh_four_rows, weigh_rgb, weigh_rgba
+from upsample_cli.machine_code.primitives import inlined
 
 BLOCK = 1024
 """Elements of a row that are summed before the next, in a scratch of 4 KiB."""

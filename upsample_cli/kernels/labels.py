@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from upsample_cli.machine_code.compile import inlined, kernel
+from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.primitives import inlined
 
 TIE = 1e-9
 """Sums that are closer than this differ by rounding: 1/3 + 1/3 ties with 2/3."""

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from upsample_cli.machine_code.compile import inlined, kernel
+from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.primitives import inlined
 
 
 @kernel

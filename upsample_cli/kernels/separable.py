@@ -14,8 +14,9 @@ Across rows: source (blocks, size_in, row); plan : (taps, weights, counts), as i
 
 from typing import Any
 
-from upsample_cli.machine_code.compile import fma, inlined, kernel
+from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.interleave import interleave
+from upsample_cli.machine_code.primitives import fma, inlined
 
 BLOCK = 2048
 """Elements of a row that are summed over all taps before the next: they stay in the L1 cache."""

@@ -10,17 +10,20 @@ import hashlib
 import importlib.util
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import platformdirs
+
+from upsample_cli.machine_code import processor
 
 FOLDER_VARIABLE = "UPSAMPLE_CLI_CACHE"
 """The environment variable that names another folder than the user's cache folder."""
@@ -29,7 +32,10 @@ CHECKSUM_BYTES = hashlib.sha256().digest_size
 TEMPORARY_SUFFIX = ".tmp"
 ABANDONED_SECONDS = 3600
 """A temporary file of this age belongs to a process that was killed."""
-WRITABLE_BY_ALL = 0o002
+WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+"""What the umask leaves of these: where it is 002, as for users with a group of their own, a file
+would be the group's to write, and what others could write is not loaded."""
 
 SOURCES = [Path(__file__).parents[1] / room for room in ("kernels", "machine_code")]
 """The folders of the modules that kernels are made of."""
@@ -41,7 +47,7 @@ def load(name: str, signature: Any) -> bytes | None:
     if path is None:
         return None
     try:
-        content = path.read_bytes() if _is_trusted(path) else b""
+        content = _read_trusted(path)
     except OSError:
         return None
     checksum, code = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
@@ -55,10 +61,11 @@ def save(name: str, signature: Any, code: bytes) -> None:
         return
     temporary = path.with_name(f"{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         _remove_abandoned(path.parent)
         try:
-            temporary.write_bytes(_checksum(name, signature, code) + code)
+            with open(temporary, "xb", opener=partial(os.open, mode=FILE_MODE)) as file:
+                file.write(_checksum(name, signature, code) + code)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -75,19 +82,20 @@ def folder() -> Path | None:
     return base / _environment()
 
 
-def can_be_written() -> bool:
-    """Whether kernels can be kept in the folder, which is made if it is not there."""
+def obstacle() -> str:
+    """Return what keeps kernels from the folder, which is made if it is not there, or ""."""
     place = folder()
     if place is None:
-        return False
+        return "cannot be found"
     trial = place / f"{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        _make_folder(place)
         trial.touch()
         trial.unlink()
+        is_trusted = _is_trusted(place.stat())
     except OSError:
-        return False
-    return True
+        return "cannot be written"
+    return "" if is_trusted else "can be written by others"
 
 
 def kept() -> int:
@@ -106,12 +114,33 @@ def _checksum(name: str, signature: Any, code: bytes) -> bytes:
     return hashlib.sha256(repr((name, signature)).encode() + code).digest()
 
 
-def _is_trusted(path: Path) -> bool:
-    """Whether only this user, or the one who set up the machine, could have written a file."""
+def _make_folder(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def _read_trusted(path: Path) -> bytes:
+    """Return what a file holds, or nothing if others could have written it.
+
+    What has been opened is asked, not its name, which could stand for another file by then.
+    """
+    if not hasattr(os, "getuid"):
+        return path.read_bytes()
+    place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not _is_trusted(os.fstat(place)):
+            return b""
+        with open(path.name, "rb", opener=partial(os.open, dir_fd=place)) as file:
+            return file.read() if _is_trusted(os.fstat(file.fileno())) else b""
+    finally:
+        os.close(place)
+
+
+def _is_trusted(facts: os.stat_result) -> bool:
+    """Whether only this user, or the one who set up the machine, can write a file or folder."""
     if not hasattr(os, "getuid"):
         return True
-    facts = [path.stat(), path.parent.stat()]
-    return all(f.st_uid in (os.getuid(), 0) and not f.st_mode & WRITABLE_BY_ALL for f in facts)
+    return facts.st_uid in (os.getuid(), 0) and not facts.st_mode & WRITABLE_BY_OTHERS
 
 
 def _remove_abandoned(place: Path) -> None:
@@ -123,6 +152,7 @@ def _remove_abandoned(place: Path) -> None:
 
 @cache
 def _environment() -> str:
+    processor.refuse_lower_host()
     digest = hashlib.sha256()
     for part in _dependencies():
         digest.update(part + b"\0")
@@ -133,9 +163,7 @@ def _dependencies() -> Iterator[bytes]:
     versions = _installed("numba"), _installed("upsample_cli"), llvmlite.__version__
     yield repr((sys.version_info, versions)).encode()
     yield llvm.get_process_triple().encode()
-    yield llvm.get_host_cpu_name().encode()
-    yield llvm.get_host_cpu_features().flatten().encode()
-    yield repr(sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))).encode()
+    yield repr(processor.name_and_features()).encode()
     for folder in SOURCES:
         for source in sorted(folder.glob("*.py")):
             yield source.read_bytes()

@@ -1,4 +1,4 @@
-"""The one decorator that every kernel wears, and the one operation that Numba lacks.
+"""The one decorator that every kernel wears.
 
 Numba compiles a kernel once for each combination of argument types; `machine_code.cache` keeps the
 machine code, so that later processes neither compile nor import Numba, whose own start costs more
@@ -10,23 +10,22 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from upsample_cli.machine_code import cache, linking
+from upsample_cli.machine_code import arrays, cache, canary, linking, processor
+from upsample_cli.machine_code.signatures import Signature, c_types, signature_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-Signature = tuple["str | Signature", ...]
-"""Types of arguments, such as ``("float32[3]", "int64", ("float32[1]", "bool"))``."""
 
 before_compiling: list[Callable[[], None]] = []
 """Called when a kernel has to be compiled; what they raise keeps it from that."""
 
 _lock = threading.RLock()
-_PYTHON_TYPES = {bool: "bool", int: "int64", float: "float64"}
 _log = logging.getLogger(__name__)
 
 
@@ -34,48 +33,12 @@ def kernel(function: F) -> F:
     """Compile a function over C-contiguous arrays and scalars when it is first called.
 
     The function is annotated to return ``int`` or None. It writes into the arrays that it is
-    given, and neither allocates nor raises: the machine code runs without Numba's runtime, and
-    without the GIL, because slabs run on a thread pool. ``error_model="numpy"`` because a check
-    for a zero divisor would keep loops from being vectorised; no ``fastmath``, because the order
-    of every operation is part of the result.
+    given, and neither allocates nor raises, else it does not compile: the machine code runs
+    without Numba's runtime, and without the GIL, because slabs run on a thread pool.
+    ``error_model="numpy"`` because a check for a zero divisor would keep loops from being
+    vectorised; no ``fastmath``, because the order of every operation is part of the result.
     """
     return Kernel(function)  # type: ignore[return-value]
-
-
-@dataclass(frozen=True, eq=False)
-class Inlined:
-    """A function that kernels call, and that becomes a part of them."""
-
-    function: Callable[..., Any]
-
-
-def inlined(function: F) -> F:
-    """Let kernels call a function."""
-    return Inlined(function)  # type: ignore[return-value]
-
-
-@dataclass(frozen=True, eq=False)
-class Primitive:
-    """An operation of kernels, made from the function that emits its LLVM code."""
-
-    emit: Callable[..., Any]
-    returns: str | None
-
-
-def primitive(returns: str | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """Make an operation of kernels from a function that emits its LLVM code.
-
-    The function takes the IR builder and the operands: LLVM values of scalars, and of arrays what
-    has ``data``, ``shape`` and ``element``. ``returns`` is the name of a scalar type, or "void";
-    without it, the type is the first operand's.
-    """
-    return lambda emit: Primitive(emit, returns)
-
-
-@primitive()
-def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return ``a * b + c`` rounded once, on every CPU; the three share a float type."""
-    return builder.fma(a, b, c)
 
 
 class Kernel:
@@ -104,11 +67,7 @@ class Kernel:
             if not argument.flags.c_contiguous:
                 raise TypeError(f"{self.name} takes C-contiguous arrays alone")
             kinds += argument.dtype, argument.ndim
-            # What Numba passes for an array: memory's owner and parent, size, itemsize, data.
-            address = argument.__array_interface__["data"][0]
-            flat += None, None, argument.size, argument.itemsize, address
-            flat += argument.shape
-            flat += argument.strides
+            flat += arrays.arguments(argument)
         elif isinstance(argument, tuple):
             kinds.append(len(argument))
             for part in argument:
@@ -117,12 +76,22 @@ class Kernel:
             kinds.append(type(argument))
             flat.append(argument)
 
+    def flat(self, arguments: tuple[Any, ...]) -> list[Any]:
+        """Return what the machine code is called with for arguments."""
+        flat: list[Any] = []
+        self._flatten(arguments, [], flat)
+        return flat
+
     def prepare(self, signature: Signature) -> Callable[..., Any]:
         """Return the machine code for a signature, from the store if it is there."""
         with _lock:
             address = self._stored(signature) or self._compiled(signature)
-        types = _c_types(signature)
-        return ctypes.CFUNCTYPE(ctypes.c_int64 if self.returns_int else None, *types)(address)
+        return self.callable_at(address, signature)
+
+    def callable_at(self, address: int, signature: Signature) -> Callable[..., Any]:
+        """Return machine code as a function of what the arguments of a signature become."""
+        result = ctypes.c_int64 if self.returns_int else None
+        return ctypes.CFUNCTYPE(result, *c_types(signature))(address)
 
     def _stored(self, signature: Signature) -> int | None:
         code = cache.load(self.name, signature)
@@ -135,12 +104,52 @@ class Kernel:
         for check in before_compiling:
             check()
         _say_once()
-        # Numba takes longer to import than most files to resample.
-        from upsample_cli.machine_code.numba_code import machine_code
-
-        code = machine_code(self.function, signature, returns_int=self.returns_int)
+        _hear_canary(cache.folder())
+        code = self.made(signature)
+        address = linking.link(code)
         cache.save(self.name, signature, code)
-        return linking.link(code)
+        return address
+
+    def made(self, signature: Signature) -> bytes:
+        """Compile for a signature, whatever the store holds.
+
+        Raises
+        ------
+        TypeError
+            If the function would allocate or raise, or is nothing that Numba compiles.
+        """
+        # Numba takes longer to import than most files to resample. What it has to say then is
+        # about settings that do not matter here.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            from upsample_cli.machine_code.numba_code import machine_code
+
+        try:
+            return machine_code(self.function, signature, returns_int=self.returns_int)
+        except linking.NotAKernelError as error:
+            problem = f"{self.name} is no kernel, which neither allocates nor raises: {error}"
+            raise TypeError(problem) from error
+
+
+_CANARY = Kernel(canary.answer)
+
+
+@functools.cache
+def _hear_canary(folder: Path | None) -> None:  # noqa: ARG001 - once for each
+    """Compile and run the canary before the first kernel that is compiled for a folder.
+
+    It is kept there only after it gave the right answer, and nothing else is kept before: who
+    loads a kernel from a folder need not ask for it.
+    """
+    signature = signature_of(canary.arguments())
+    if cache.load(_CANARY.name, signature) is not None:
+        return
+    processor.refuse_unknown()
+    code = _CANARY.made(signature)
+    native = _CANARY.callable_at(linking.link(code), signature)
+    if not canary.is_right(lambda *arguments: native(*_CANARY.flat(arguments))):
+        raise arrays.disagreement()
+    cache.save(_CANARY.name, signature, code)
 
 
 def _renew_lock() -> None:
@@ -154,7 +163,7 @@ if hasattr(os, "register_at_fork"):  # the thread that holds the lock is not in 
 
 @functools.cache
 def _say_once() -> None:
-    if cache.can_be_written():
+    if not cache.obstacle():
         _log.info("compiling kernels for this machine, once; it takes a few seconds")
     else:
         _log.info(
@@ -162,45 +171,3 @@ def _say_once() -> None:
             cache.folder() or "a home folder",
             cache.FOLDER_VARIABLE,
         )
-
-
-def signature_of(arguments: Sequence[Any]) -> Signature:
-    """Return the types of a call's arguments.
-
-    Raises
-    ------
-    TypeError
-        For an array whose bytes are in the other order.
-
-    Examples
-    --------
-    >>> signature_of([np.zeros((2, 3), np.float32), np.uint8(1), True, 4])
-    ('float32[2]', 'uint8', 'bool', 'int64')
-    """
-    return tuple(map(_type_of, arguments))
-
-
-def _type_of(argument: Any) -> "str | Signature":
-    if isinstance(argument, tuple):
-        return signature_of(argument)
-    if not isinstance(argument, np.ndarray):
-        python_type = _PYTHON_TYPES.get(type(argument))
-        return python_type or np.result_type(argument).name
-    if not argument.dtype.isnative:
-        raise TypeError(f"kernels take arrays of native byte order, not {argument.dtype}")
-    return f"{argument.dtype.name}[{argument.ndim}]"
-
-
-def _c_types(signature: Signature) -> list[Any]:
-    types: list[Any] = []
-    for name in signature:
-        if isinstance(name, tuple):
-            types += _c_types(name)
-            continue
-        element, bracket, dimensions = name.partition("[")
-        if bracket:
-            types += [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p]
-            types += [ctypes.c_int64] * (2 * int(dimensions[:-1]))
-        else:
-            types.append(np.ctypeslib.as_ctypes_type(np.dtype(element)))
-    return types

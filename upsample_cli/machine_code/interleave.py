@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from upsample_cli.machine_code.compile import inlined
+from upsample_cli.machine_code.primitives import inlined
 
 
 @inlined

@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from upsample_cli.machine_code.compile import primitive
+from upsample_cli.machine_code.primitives import primitive
 
 LANES, TAPS = 16, 4
 INT8, INT32 = ir.IntType(8), ir.IntType(32)

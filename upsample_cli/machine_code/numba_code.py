@@ -1,7 +1,9 @@
 """What Numba makes of a kernel: an object file for one signature."""
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -9,27 +11,78 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.datamodel.registry import default_manager
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic, register_jitable
 
-from upsample_cli.machine_code import linking
-from upsample_cli.machine_code.compile import Inlined, Primitive, Signature
+from upsample_cli.machine_code import arrays, linking, processor
+from upsample_cli.machine_code.primitives import Inlined, Primitive
+from upsample_cli.machine_code.signatures import Signature, split
+
+WITHOUT_RUNTIME: dict[str, Any] = {"_nrt": False}
+"""Numba then counts no references to arrays, and refuses to compile what allocates one."""
+OPTIONS: dict[str, Any] = {"error_model": "numpy"} | WITHOUT_RUNTIME
 
 
 def machine_code(function: Callable[..., Any], signature: Signature, *, returns_int: bool) -> bytes:
-    """Compile a function of module-level names for a signature, as ``linking.link`` takes it."""
+    """Compile a function of module-level names for a signature, as ``linking.link`` takes it.
+
+    Raises
+    ------
+    UpsampleError
+        If Numba's structure of an array is not the one that was agreed.
+    linking.NotAKernelError
+        If the function would allocate memory or raise, or is nothing that Numba compiles.
+    """
     returns = types.int64 if returns_int else types.void
-    c_signature = returns(*map(_numba_type, signature))
-    compiled = numba.cfunc(c_signature, error_model="numpy")(_for_numba(function))
-    return linking.object_of(compiled.inspect_llvm(), compiled.native_name)
+    with _own_settings():
+        _refuse_other_structure()
+        c_signature = returns(*map(_numba_type, signature))
+        try:
+            compiled = numba.cfunc(c_signature, **OPTIONS)(_for_numba(function))
+        except NumbaError as error:
+            raise linking.NotAKernelError(str(error)) from error
+        return linking.object_of(compiled.inspect_llvm(), compiled.native_name)
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Compile as if there were no variable of Numba's and no file of its settings.
+
+    They are the user's, for other functions: here one would compile everything again, another
+    change what a kernel may read. As Numba reads them again only when the variables change, what
+    is set here stays until it is put back.
+    """
+    cpu, features = processor.name_and_features()
+    own = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
+    with global_compiler_lock, warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        config.reload_config()
+        users = {name: value for name, value in vars(config).items() if name.isupper()}
+        # Threads that Numba has started for the user keep it from another number.
+        own["NUMBA_NUM_THREADS"] = str(users["NUMBA_NUM_THREADS"])
+        config._env_reloader.process_environ(own)
+        try:
+            yield
+        finally:
+            vars(config).update(users)
+
+
+@cache
+def _refuse_other_structure() -> None:
+    model = default_manager.lookup(types.Array(types.uint8, 2, "C"))
+    if tuple(model._fields) != tuple(field.name for field in arrays.FIELDS):
+        raise arrays.disagreement()
 
 
 def _numba_type(name: str | Signature) -> Any:
     if isinstance(name, tuple):
         return types.Tuple([_numba_type(part) for part in name])
-    element, bracket, dimensions = name.partition("[")
-    scalar = numba.from_dtype(np.dtype(element))
-    return types.Array(scalar, int(dimensions[:-1]), "C") if bracket else scalar
+    dtype, dimensions = split(name)
+    scalar = numba.from_dtype(dtype)
+    return scalar if dimensions is None else types.Array(scalar, dimensions, "C")
 
 
 @cache
@@ -42,7 +95,9 @@ def _for_numba(function: Callable[..., Any]) -> Callable[..., Any]:
             known[name] = _intrinsic(value)
         elif isinstance(value, Inlined):
             # Else a call could fail for all that LLVM knows, and Numba's runtime would be needed.
-            known[name] = register_jitable(forceinline=True)(_for_numba(value.function))
+            known[name] = register_jitable(forceinline=True, **WITHOUT_RUNTIME)(
+                _for_numba(value.function)
+            )
     return FunctionType(function.__code__, known, function.__name__, function.__defaults__)
 
 

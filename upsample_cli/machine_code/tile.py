@@ -3,13 +3,11 @@
 from typing import Any
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 
-from upsample_cli.machine_code.compile import primitive
+from upsample_cli.machine_code import processor
+from upsample_cli.machine_code.primitives import primitive
 
-_HAS_LONG_REGISTERS = get_host_cpu_features().get("avx512f", False)
-
-ROWS, VECTOR_BYTES = (8, 128) if _HAS_LONG_REGISTERS else (4, 64)
+ROWS, VECTOR_BYTES = (8, 128) if processor.has_long_registers() else (4, 64)
 """The rows and columns of a tile, as many as the CPU's registers hold. No sum depends on them."""
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)

@@ -59,4 +59,5 @@ def _round_to_odd(a: Array, b: Array) -> Array:
     total, error = _two_sum(a, b)
     is_even = np.asarray(total).view(np.int64) & 1 == 0
     toward = np.where(error > 0, np.inf, -np.inf)
-    return np.where((error != 0) & is_even, np.nextafter(total, toward), total)
+    with np.errstate(under="ignore"):  # what is next to 0 is no fault, though NumPy says so
+        return np.where((error != 0) & is_even, np.nextafter(total, toward), total)
