@@ -6,7 +6,8 @@ row are vectorised, and each output is summed by itself, whatever the order.
 
 from typing import Any
 
-from upsample_cli.machine_code.compile import fma, inlined, kernel
+from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.primitives import fma, inlined
 
 
 @kernel
