@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import block_named
 from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
 
 from upsample_cli.batch import journal as journals
@@ -268,9 +269,8 @@ def test_labels_and_images_are_judged_alike_in_every_part(cli, tmp_path):
     assert outputs_in(tmp_path / "out") == outputs_in(tmp_path / "whole")
 
 
-def test_the_readme_s_script_for_slurm_is_true(tmp_path, images):
-    readme = (SAMPLES.parent / "README.md").read_text()
-    script = readme.split("<!-- slurm -->\n```sh\n")[1].split("```")[0]
+def test_the_script_for_slurm_is_true(tmp_path, images):
+    script = block_named("docs/clusters.md", "slurm").text
     assert len(script.splitlines()) == 10
     shutil.copytree(images, tmp_path / "scans")
     (tmp_path / "scans" / "broken.png").unlink()

@@ -5,6 +5,7 @@ import shlex
 import shutil
 
 import numpy as np
+import pages
 import pytest
 from PIL import Image, ImageColor
 from processes import SAMPLES
@@ -273,9 +274,10 @@ def test_no_panel_leaves_its_place(demo):
 
 
 @pytest.mark.parametrize("name", DEMOS)
-def test_the_pictures_of_the_readme_are_what_the_commands_draw(name):
+def test_the_pictures_of_the_guides_are_what_the_commands_draw(name):
     path = SAMPLES / f"demo_{name.replace('-', '_')}.png"
-    assert f"]({path.parent.name}/{path.name})" in (SAMPLES.parent / "README.md").read_text()
+    targets = [target for page in pages.PAGES for target in pages.links_of(page)]
+    assert f"../{path.parent.name}/{path.name}" in targets
     assert path.stat().st_size <= 150_000
     with Image.open(path) as stored:
         drawn = figure.draw(png_of(name))

@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from inprocess import no_progress
+from pages import block_named
 from processes import SAMPLES, TIMEOUT, check_line, environment
 from volumes import OBLIQUE, changed_fields, extension, read_volume, write_volume
 
@@ -477,10 +478,9 @@ def test_the_commands_of_help_run(cli, tmp_path):
     assert verified.returncode == 0
 
 
-def test_the_worked_example_of_the_readme(tmp_path):
+def test_the_worked_example_of_the_guide(tmp_path):
     shutil.copytree(SAMPLES, tmp_path / "sample_data")
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    example = re.search(r"<!-- going back -->\n```sh\n(.+?)```", readme, re.DOTALL)[1]
+    example = block_named("docs/volumes.md", "going back").text
     script = 'upsample-cli() { python -m upsample_cli "$@"; }\n' + example
     python = Path(sys.executable).parent
     done = subprocess.run(
