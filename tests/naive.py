@@ -176,6 +176,27 @@ def small_bilinear(values, sizes, scales=None, align_corners=False):
     return target
 
 
+def area(values, sizes):
+    """Average windows of floats (N, C, [H,] W): sums in C order, divided by height, then width."""
+    float_type = np.float64 if values.dtype == np.float64 else np.float32
+    images = values.reshape(*values.shape[:2], -1, values.shape[-1]).astype(float_type)
+    height, width = images.shape[2:]
+    rows, columns = (1, *sizes)[-2:]
+    target = np.empty((*images.shape[:2], rows, columns), values.dtype)
+    for n, c, o, i in np.ndindex(*target.shape):
+        window = images[
+            n,
+            c,
+            o * height // rows : -(-(o + 1) * height // rows),
+            i * width // columns : -(-(i + 1) * width // columns),
+        ]
+        total = float_type(0)
+        for value in window.ravel():
+            total += value
+        target[n, c, o, i] = total / float_type(len(window)) / float_type(window.shape[1])
+    return target.reshape(*values.shape[:2], *sizes)
+
+
 def fixed_point_precision(weights):
     """Return the bits for weights (outputs, voxels, taps), each voxel's taps from left to right.
 

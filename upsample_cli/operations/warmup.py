@@ -38,6 +38,7 @@ def tasks() -> Iterator[Callable[[], object]]:
         image = np.ones((1, 1, 4, 4), dtype)
         yield partial(conv_transpose2d, image, image[:, :, :2, :2], stride=2)
         yield partial(interpolate, image, scale_factor=2, mode="bilinear")
+        yield partial(interpolate, image, scale_factor=2, mode="area")
         yield from (partial(_store, dtype, integer) for integer in INTEGERS)
     for dtype in ("uint8", "uint16", "uint32", "uint64"):
         yield partial(_resample_volume, dtype, "nearest-exact")

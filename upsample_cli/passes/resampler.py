@@ -2,7 +2,7 @@
 
 An item is an array of shape (*spatial, channels), the slowest axis first. Axes are passed from
 the fastest to the slowest (x, y, z), as PyTorch does; an axis that is copied is not passed.
-Labels are elected, and small images blended, over all axes at once.
+Labels are elected, small images blended and windows averaged over all axes at once.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.passes.arithmetic import Arithmetic, Joint, Separable, choose_arithmetic
+from upsample_cli.passes.averaging import Averaging, averages_windows
 from upsample_cli.passes.small import choose_small
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
@@ -75,7 +76,9 @@ class Resampler:
             self.axes, method, self.dtype_in, self.dtype_out
         )
         self.channels, self.rest = channels, None
-        if channels is not None:
+        if channels is not None and averages_windows(self.axes, method, self.dtype_in):
+            self.arithmetic = Averaging(method, self.dtype_in)
+        elif channels is not None:
             self.arithmetic, self.rest = choose_small(
                 self.axes, method, self.arithmetic, self.dtype_in, channels
             )
