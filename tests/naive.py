@@ -35,15 +35,55 @@ def fma(a, b, c):
     return min(candidates, key=lambda f: (abs(Fraction(float(f)) - exact), int(f.view(bits)) & 1))
 
 
-def weighted_sums(source, taps, weights, counts):
-    """Sum taps of the middle axis: a product, then fused multiply-adds, from tap 0 on."""
+def weighted_sums(source, taps, weights, counts, group=0):
+    """Sum taps of the middle axis: a product, then fused multiply-adds, from tap 0 on.
+
+    With a group, as many products are rounded and added in order for as long as there are so many
+    taps left: PyTorch's filters hold 16 bytes of them.
+    """
     target = np.empty((source.shape[0], len(counts), source.shape[2]), source.dtype)
     for block, o, n in np.ndindex(target.shape):
-        total = source[block, taps[0, o], n] * weights[0, o]
-        for k in range(1, counts[o]):
-            total = fma(source[block, taps[k, o], n], weights[k, o], total)
+        values = [source[block, taps[k, o], n] for k in range(counts[o])]
+        total, k = values[0] * weights[0, o], 1
+        while group and counts[o] - k >= group:
+            for _ in range(group):
+                total += values[k] * weights[k, o]
+                k += 1
+        for rest in range(k, counts[o]):
+            total = fma(values[rest], weights[rest, o], total)
         target[block, o, n] = total
     return target
+
+
+def interpolated_taps(size_in, size_out, mode, weight_type):
+    """Return taps and float32 weights of an axis, in PyTorch's order and arithmetic.
+
+    ``weight_type`` is the data's dtype, float32 or float16, to which each weight is rounded.
+    """
+    step, half, a = np.float32(size_in / size_out), np.float32(0.5), np.float32(-0.75)
+    one = np.float32(1)
+
+    def near(x):
+        return fma(a + 2, x, -(a + 3)) * x * x + one
+
+    def far(x):
+        return fma(fma(a, x, -5 * a), x, 8 * a) * x - 4 * a
+
+    taps, weights = [], []
+    for i in range(size_out):
+        position = fma(step, np.float32(i) + half, -half)
+        position = max(position, np.float32(0)) if mode == "linear" else position
+        left = min(math.floor(position), size_in - 1)
+        t = np.float32(min(max(position - np.float32(left), np.float32(0)), one))
+        if mode == "linear":
+            right = np.float32(weight_type(t))
+            pairs = [(1, right), (0, one - right)]
+        else:
+            u = one - t
+            pairs = [(0, near(t)), (-1, far(t + one)), (1, near(u)), (2, far(u + one))]
+        taps.append([min(max(left + k, 0), size_in - 1) for k, _ in pairs])
+        weights.append([np.float32(weight_type(weight)) for _, weight in pairs])
+    return np.array(taps).T, np.array(weights).T
 
 
 def fixed_point_sums(source, taps, weights, counts, precision):

@@ -162,10 +162,12 @@ def test_shapes(shape, options, out, kind):
 @pytest.mark.parametrize("dtype", EVERY_DTYPE)
 @pytest.mark.parametrize("shape", [ROW, IMAGE, VOLUME])
 def test_dtypes_stay_and_constants_too(shape, dtype):
+    # Weights of float16 do not sum to 1, in PyTorch and so here: one unit in the last place is off.
+    error = np.finfo(np.float16).eps if dtype == "float16" else 2e-6
     for mode in MODES_OF[len(shape) - 2]:
         result = call(np.ones(shape, dtype), mode, size=7)
         assert result.dtype == dtype
-        np.testing.assert_allclose(result, 1, rtol=2e-6)
+        np.testing.assert_allclose(result, 1, rtol=error)
 
 
 @pytest.mark.parametrize("dtype", EVERY_DTYPE)

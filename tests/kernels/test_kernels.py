@@ -12,6 +12,7 @@ from upsample_cli.sampling.rows import PhasePlan, plan_rows
 
 FLOATS = [np.float32, np.float64]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+GROUPS = [(np.float32, 0), (np.float32, 4), (np.float64, 0), (np.float64, 2)]
 KERNELS = ["along", "across"]
 LINEAR = Method(MODES["linear"])
 
@@ -44,6 +45,10 @@ SHAPES = [
     (2, 9, 3, 3, 7),
     (6, 9, 5, 1, 7),
     (5, 40, 11, 3, 19),
+    (16, 20, 16, 1, 7),
+    (21, 40, 37, 1, 6),
+    (35, 9, 8, 3, 12),
+    (9, 30, 11, 1, 4),
     (9, 40, 11, 4, 19),
     (7, 40, 11, 1, 19),
     (1, 12, 2, 31, 7),
@@ -66,16 +71,17 @@ def plan(size_in, size_out, width, dtype, ragged):
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("dtype", "group"), GROUPS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_weighted_sums(shape, dtype, ragged):
+def test_weighted_sums(shape, dtype, ragged, group):
     blocks, size_in, size_out, length, width = shape
     source = naive.pseudo_random((blocks, size_in, length), dtype, 1) - dtype(100)
     taps, weights, counts = plan(size_in, size_out, width, dtype, ragged)
-    expected = naive.weighted_sums(source, taps, weights, counts)
+    expected = naive.weighted_sums(source, taps, weights, counts, group)
     for name in KERNELS:
         target = np.full((blocks, size_out, length), np.nan, dtype)
-        weigh(name, floating(dtype), source, AxisPlan(taps, weights, counts), target)
+        axis_plan = AxisPlan(taps, weights, counts, group=group)
+        weigh(name, floating(dtype), source, axis_plan, target)
         assert np.array_equal(target, expected), name
 
 
@@ -89,17 +95,41 @@ def doubling(size_in, width, dtype):
     return taps, weights, counts
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "turns"),
+    [
+        ((16, 16, 16), np.float32, True),
+        ((15, 16, 16), np.float32, False),
+        ((16, 15, 16), np.float32, False),
+        ((16, 16, 15), np.float32, False),
+        ((8, 8, 8), np.float64, True),
+        ((7, 8, 8), np.float64, False),
+        ((16, 2**15, 16), np.float32, False),
+    ],
+)
+def test_rows_are_turned_where_they_fill_vectors(shape, dtype, turns):
+    count, values_in, values_out = shape
+    for width, ragged in ((3, False), (2, True), (2, False)):
+        taps, weights, counts = plan(values_in, values_out, width, dtype, ragged)
+        counts[0] = 1 if ragged else width
+        _, _, work = floating(dtype).rows(AxisPlan(taps, weights, counts), values_in, 1, count)
+        assert bool(work[0].size) == (turns and (width, ragged) != (2, False))
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("width", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize(
+    ("width", "group"), [(1, 0), (2, 0), (3, 0), (3, 2), (4, 0), (4, 2), (7, 0), (7, 4)]
+)
 @pytest.mark.parametrize("size_in", [15, 16, 70])
-def test_doubled_rows(size_in, width, channels):
+def test_doubled_rows(size_in, width, channels, group):
     taps, weights, counts = doubling(size_in, width, np.float32)
     source = naive.pseudo_random((5, size_in, channels), np.float32, 6) - np.float32(100)
-    rows = AxisPlan(taps, weights, counts)
+    rows = AxisPlan(taps, weights, counts, group=group)
     assert isinstance(plan_rows(rows, size_in, channels), PhasePlan)
     target = np.full((5, 2 * size_in, channels), np.nan, np.float32)
     weigh("along", floating(np.float32), source, rows, target)
-    assert np.array_equal(target, naive.weighted_sums(source, taps, weights, counts))
+    expected = naive.weighted_sums(source, taps, weights, counts, group)
+    assert np.array_equal(target, expected)
 
     pixels = source.astype(np.int32).astype(np.uint8)
     whole = (weights * 2.0**12).astype(np.int32)
@@ -137,16 +167,18 @@ def test_what_is_not_finite_travels(kernel, width, dtype):
     assert np.array_equal(target, expected, equal_nan=True)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("dtype", "group"), GROUPS)
 @pytest.mark.parametrize("length", [1, 7, 2049])
-def test_accumulated_taps_are_the_same_sum(length, dtype):
+def test_accumulated_taps_are_the_same_sum(length, dtype, group):
     source = naive.pseudo_random((1, 5, length), dtype, 2) - dtype(50)
     weights = dtype([[0.3], [-0.7], [1.1], [0.1], [0.2]])
     taps, counts = np.arange(5)[:, np.newaxis], np.array([5])
     target = np.full(length, np.nan, dtype)
     for k in range(5):
-        separable.accumulate(source[0, k], weights[k, 0], k == 0, target)
-    assert np.array_equal(target, naive.weighted_sums(source, taps, weights, counts)[0, 0])
+        rounded = int(AxisPlan(taps, weights, counts, group=group).rounded[0])
+        separable.accumulate(source[0, k], weights[k, 0], k, rounded, target)
+    expected = naive.weighted_sums(source, taps, weights, counts, group)
+    assert np.array_equal(target, expected[0, 0])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])

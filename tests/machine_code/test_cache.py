@@ -24,7 +24,7 @@ import sys
 import numpy as np
 from upsample_cli.kernels import separable
 row, total = np.arange(5, dtype=np.float32), np.empty(5, np.float32)
-separable.accumulate(row, np.float32(0.3), True, total)
+separable.accumulate(row, np.float32(0.3), 0, 1, total)
 print(total.tobytes().hex(), "numba" in sys.modules)
 """
 
@@ -203,7 +203,7 @@ from upsample_cli.kernels import separable
 from upsample_cli.machine_code import compile
 import numpy as np
 row = np.ones(4, np.float32)
-separable.accumulate(row, np.float32(1), True, row.copy())
+separable.accumulate(row, np.float32(1), 0, 1, row.copy())
 held, go = threading.Event(), threading.Event()
 def hold():
     with compile._lock:
@@ -212,7 +212,7 @@ threading.Thread(target=hold, daemon=True).start()
 held.wait()
 if os.fork() == 0:
     row = row.astype(float)
-    separable.accumulate(row, row[0], True, row.copy())
+    separable.accumulate(row, row[0], 0, 1, row.copy())
     os._exit(0)
 status = os.wait()[1]
 go.set()
@@ -343,6 +343,6 @@ def test_warmup_without_a_folder_is_an_error(cli, tmp_path):
 def test_a_kernel_refuses_what_it_would_misread():
     row = np.ones(8, np.float32)
     with pytest.raises(TypeError, match="C-contiguous"):
-        separable.accumulate(row[::2], np.float32(1), True, row[:4])
+        separable.accumulate(row[::2], np.float32(1), 0, 1, row[:4])
     with pytest.raises(TypeError, match="native byte order"):
-        separable.accumulate(row.astype(">f4"), np.float32(1), True, row)
+        separable.accumulate(row.astype(">f4"), np.float32(1), 0, 1, row)

@@ -12,11 +12,13 @@ from upsample_cli.passes.arithmetic import (
     Copying,
     FixedPoint,
     Floating,
+    HalfWeighted,
     choose_arithmetic,
 )
 from upsample_cli.passes.elements import store
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
+from upsample_cli.sampling.axis import AxisMap, plan_axis
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
 
@@ -54,7 +56,12 @@ def resample(values, size, mode, dtype_out=None, antialias=False):
         ("uint32", "uint32", 3, "linear", Floating, "float64"),
         ("int64", "int64", 3, "linear", Floating, "float64"),
         ("uint64", "uint64", 3, "linear", Floating, "float64"),
-        ("float16", "float16", 3, "linear", Floating, "float32"),
+        ("float16", "float16", 3, "linear", HalfWeighted, "float32"),
+        ("float16", "float16", 2, "cubic", HalfWeighted, "float32"),
+        ("float16", "float16", 2, "lanczos", Floating, "float32"),
+        ("float16", "float16", 2, "area", Floating, "float32"),
+        ("float16", "float32", 2, "linear", Floating, "float32"),
+        ("float32", "float16", 2, "linear", Floating, "float32"),
         ("float32", "float32", 3, "linear", Floating, "float32"),
         ("float64", "float64", 3, "linear", Floating, "float64"),
         ("complex64", "complex64", 3, "linear", Floating, "float32"),
@@ -78,34 +85,55 @@ def test_choice(dtype, dtype_out, dimensions, mode, kind, working):
 
 
 @pytest.mark.parametrize(
-    ("mode", "antialias", "n", "working"),
+    ("dtype", "mode", "antialias", "n", "working"),
     [
-        ("area", False, 29, "float32"),
-        ("area", False, 32, "float64"),
-        ("linear", True, 14, "float32"),
-        ("linear", True, 16, "float64"),
-        ("lanczos", True, 6, "float64"),
-        ("linear", False, 5000, "float32"),
-        ("cubic", False, 5000, "float32"),
+        ("float32", "area", False, 29, "float32"),
+        ("float32", "area", False, 32, "float64"),
+        ("float16", "area", False, 32, "float64"),
+        ("int16", "linear", True, 14, "float32"),
+        ("int16", "linear", True, 16, "float64"),
+        ("int16", "lanczos", True, 6, "float64"),
+        ("float32", "lanczos", True, 5000, "float32"),
+        ("complex64", "cubic", True, 5000, "float32"),
+        ("float32", "linear", False, 5000, "float32"),
+        ("int16", "cubic", False, 5000, "float32"),
     ],
 )
-def test_wide_sums_are_wide(mode, antialias, n, working):
+def test_wide_sums_are_wide_where_pytorch_has_no_bits(dtype, mode, antialias, n, working):
     method = Method(MODES[mode], antialias=antialias)
     axes = [axis_from_size(7, 7, method), axis_from_size(n, 1, method)]
-    float32 = np.dtype(np.float32)
-    assert choose_arithmetic(axes, method, float32, float32).dtype == working
+    assert choose_arithmetic(axes, method, np.dtype(dtype), np.dtype(dtype)).dtype == working
 
 
 @pytest.mark.parametrize(
-    ("mode", "antialias"), [("area", False), ("linear", True), ("cubic", True), ("lanczos", True)]
+    ("dtype", "mode", "antialias"),
+    [
+        ("float32", "area", False),
+        ("uint16", "linear", True),
+        ("uint16", "cubic", True),
+        ("uint16", "lanczos", True),
+    ],
 )
-def test_wide_sums_keep_their_accuracy(mode, antialias):
-    constant, _ = resample(np.full(5000, 0.1, np.float32), 1, mode, antialias=antialias)
-    assert constant[0] == pytest.approx(np.float32(0.1), rel=2e-6)
-    values = naive.pseudo_random((5000,), np.float32, 1)
-    result, _ = resample(values, 1, mode, antialias=antialias)
+def test_wide_sums_keep_their_accuracy(dtype, mode, antialias):
+    constant, _ = resample(np.full(5000, 100, dtype), 1, mode, np.float32, antialias=antialias)
+    assert constant[0] == pytest.approx(100, rel=2e-6)
+    values = naive.pseudo_random((5000,), dtype, 1)
+    result, _ = resample(values, 1, mode, np.float32, antialias=antialias)
     expected = naive.axis_matrix(5000, 1, mode, antialias=antialias)[0] @ values.astype(float)
     assert result[0] == pytest.approx(expected, rel=2e-6)
+
+
+@pytest.mark.parametrize(("dtype", "group"), [("float32", 4), ("float64", 2)])
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
+@pytest.mark.parametrize(("n", "out"), [(300, 4), (300, 7), (9, 20), (8, 4)])
+def test_filters_of_floats_sum_in_groups_of_16_bytes(mode, dtype, group, n, out):
+    method = Method(MODES[mode], antialias=True)
+    plan = plan_axis(axis_from_size(n, out, method), method, np.dtype(dtype).type)
+    values = naive.pseudo_random((n,), dtype, 7)
+    result, _ = resample(values, out, mode, antialias=True)
+    source = values[np.newaxis, :, np.newaxis]
+    expected = naive.weighted_sums(source, plan.taps, plan.weights, plan.counts, group)
+    assert np.array_equal(result, expected[0, :, 0])
 
 
 def test_area_of_everything_is_the_mean():
@@ -174,12 +202,36 @@ def test_booleans_are_true_from_one_half_on(mode, size, values, expected):
     assert misfits == 0
 
 
-@pytest.mark.parametrize("mode", ["linear", "cubic", "area"])
-def test_half_is_computed_in_single(mode):
+@pytest.mark.parametrize(("mode", "dtype_out"), [("area", "float16"), ("linear", "float32")])
+def test_half_is_computed_in_single(mode, dtype_out):
     values = naive.pseudo_random((13,), np.float16, 4)
     single, _ = resample(values.astype(np.float32), 29, mode)
-    result, _ = resample(values, 29, mode)
-    assert np.array_equal(result, single.astype(np.float16))
+    result, _ = resample(values, 29, mode, dtype_out)
+    assert np.array_equal(result, single.astype(dtype_out))
+
+
+@pytest.mark.parametrize(("n", "out"), [(13, 29), (29, 13), (7, 7), (1, 5), (300, 301)])
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_weights_are_of_the_dtype_of_the_data(dtype, mode, n, out):
+    values = naive.pseudo_random((n,), dtype, 4)
+    taps, weights = naive.interpolated_taps(n, out, mode, dtype)
+    source = values.astype(np.float32)[np.newaxis, :, np.newaxis]
+    counts = np.full(out, len(taps))
+    expected = naive.weighted_sums(source, taps, weights, counts).astype(dtype)
+    result, _ = resample(values, out, mode)
+    assert np.array_equal(result, expected[0, :, 0])
+
+
+def test_weights_of_exact_positions_are_not_rounded():
+    axis = AxisMap(20, 20, 0.123, 0.9, is_exact=True)
+    method = Method(MODES["linear"])
+    half, single = (
+        choose_arithmetic([axis], method, np.dtype(dtype), np.dtype(dtype)).plan(axis)
+        for dtype in ("float16", "float32")
+    )
+    assert np.array_equal(half.weights, single.weights)
+    assert not np.array_equal(half.weights, half.weights.astype(np.float16))
 
 
 @pytest.mark.parametrize("mode", ["linear", "cubic", "area", "nearest", "nearest-exact"])

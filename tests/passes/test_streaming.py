@@ -67,7 +67,9 @@ def whole_of(resampler, item):
 
 
 @pytest.mark.parametrize("window", [None, 0], ids=["windowed", "summed"])
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64", "complex64", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int16", "float16", "float32", "float64", "complex64", "bool"]
+)
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_streamed_equals_whole(monkeypatch, method, dtype, window):
     if window is not None:

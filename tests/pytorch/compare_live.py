@@ -25,29 +25,22 @@ LARGEST = {1: (300, 400), 2: (90, 180), 3: (24, 40)}
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 BITS = 0.0
 EXACT = dict.fromkeys(("uint8", "float16", "float32", "float64"), BITS)
-ROUNDED_ONCE = {**EXACT, "float16": 1.5e-3}
-"""PyTorch rounds the weights of float16 as well."""
-FILTERED = {"uint8": BITS, "float32": 2e-6, "float64": 1e-13}
-"""PyTorch adds products in blocks of 16 bytes."""
 SEPARABLE = {"float16": 2e-2, "float32": 2e-6, "float64": 1e-13}
 """PyTorch sums the whole window of a volume, in float16 as such; here one axis after the other."""
 
 EXPECTED = {
     ("nearest", False): EXACT,
     ("nearest-exact", False): EXACT,
-    ("linear", False): ROUNDED_ONCE,
-    ("bilinear", False): ROUNDED_ONCE,
-    ("trilinear", False): ROUNDED_ONCE,
-    ("bicubic", False): ROUNDED_ONCE,
+    ("linear", False): EXACT,
+    ("bilinear", False): EXACT,
+    ("trilinear", False): EXACT,
+    ("bicubic", False): EXACT,
     ("area", False): EXACT,
-    ("bilinear", True): FILTERED,
-    ("bicubic", True): FILTERED,
-    ("lanczos", True): FILTERED,
+    ("bilinear", True): EXACT,
+    ("bicubic", True): EXACT,
+    ("lanczos", True): EXACT,
 }
 """(mode, antialias) → dtype → the largest difference, relative to the largest value."""
-
-EXPECTED_OF_SMALL = {("bilinear", False): EXACT}
-"""The same where it is another for 2-D outputs of height + width <= 128."""
 
 EXPECTED_OF_VOLUMES = {("area", False): SEPARABLE}
 """The same where it is another for volumes."""
@@ -127,8 +120,6 @@ def tolerance(dtype, mode, antialias, shape, output):
     """Return the allowed difference, relative to the largest value; BITS where all must agree."""
     key = mode, antialias
     tables = [EXPECTED]
-    if is_small(output):
-        tables.insert(0, EXPECTED_OF_SMALL)
     if output.ndim == 5:
         tables.insert(0, EXPECTED_OF_VOLUMES)
     if output[0, 0].size == 1:

@@ -35,6 +35,7 @@ def tasks() -> Iterator[Callable[[], object]]:
     for dtype in ("float32", "float64"):
         yield partial(_resample_volume, dtype, "linear")
         yield partial(_sum_planes, dtype)
+        yield partial(interpolate, np.ones((1, 1, 40, 40), dtype), size=(20, 20), mode="bicubic")
         image = np.ones((1, 1, 4, 4), dtype)
         yield partial(conv_transpose2d, image, image[:, :, :2, :2], stride=2)
         yield partial(interpolate, image, scale_factor=2, mode="bilinear")
@@ -99,7 +100,7 @@ class _Ones:
 
 def _sum_planes(dtype: str) -> None:
     plane = np.ones(4, dtype)
-    separable.accumulate(plane, plane[0], True, plane.copy())
+    separable.accumulate(plane, plane[0], 0, 1, plane.copy())
 
 
 def _store(dtype: str, integer: str) -> None:

@@ -7,16 +7,19 @@ Blocks are C-contiguous, of shape (items, *spatial, channels).
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, fixed_point, labels, separable
+from upsample_cli.passes.columns import columns_for
 from upsample_cli.passes.elements import as_real, store
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan, copying_plan, nearest_first, plan_axis
 from upsample_cli.sampling.fixed_point import to_fixed_point
+from upsample_cli.sampling.half import with_half_weights
 from upsample_cli.sampling.modes import Method
 from upsample_cli.sampling.rows import PhasePlan, plan_rows, plan_windows
 
@@ -26,7 +29,11 @@ EXACT_FLOAT64 = 2**53
 """Whole numbers beyond this lose their last digits in float64."""
 
 FLOAT32_TAPS = 32
-"""Sums of more taps than this run in float64, so that their error stays below 2e-6."""
+"""Sums of more taps than this run in float64, so that their error stays below 2e-6, unless it is
+PyTorch that sums them in float32."""
+
+PRODUCT_BYTES = 16
+"""PyTorch's filters multiply as many taps as fit in this at once, which rounds their products."""
 
 CHANNELS_OF_LANES = (1, 3, 4)
 """How many interleaved uint8 values ``kernels.lanes`` knows how to load."""
@@ -151,7 +158,8 @@ class Floating(Separable):
 
     def plan(self, axis: AxisMap) -> AxisPlan:
         plan = super().plan(axis)
-        return AxisPlan(plan.taps, plan.weights.astype(self.dtype), plan.counts)
+        group = PRODUCT_BYTES // self.dtype.itemsize if self.method.antialias else 0
+        return replace(plan, weights=plan.weights.astype(self.dtype), group=group)
 
     def load(self, block: Array) -> Array:
         if block.dtype.kind in "iu" and block.dtype.itemsize == 8 and not self.is_inexact:
@@ -168,16 +176,18 @@ class Floating(Separable):
     def along(
         self, source: Array, picked: Array, plan: AxisPlan, channels: int, target: Array
     ) -> None:
-        rows, doubling = self.rows(plan, source.shape[1], channels)
+        rows, doubling, work = self.rows(plan, source.shape[1], channels, len(target))
         if doubling[1] < doubling[2]:
             separable.doubled_rows(source, picked, rows, doubling, target)
+        elif work[0].size:
+            separable.turned_rows(source, picked, rows, work, target)
         else:
             separable.along_rows(source, picked, rows, target)
 
     def rows(
-        self, plan: AxisPlan, values_in: int, channels: int
-    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Return a plan along rows as ``kernels.separable`` takes it."""
+        self, plan: AxisPlan, values_in: int, channels: int, count: int
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Array, ...]]:
+        """Return a plan along ``count`` rows as ``kernels.separable`` takes it, and its scratch."""
         rows = plan_rows(plan, values_in // channels, channels)
         if isinstance(rows, PhasePlan):
             phases = scratch("phases", (2, values_in), self.dtype)
@@ -186,10 +196,12 @@ class Floating(Separable):
         else:
             nothing = np.empty((2, 1), self.dtype)
             doubling = (channels, 0, 0, np.empty((2, 1), np.int64), nothing[np.newaxis], nothing)
-        return (rows.taps, rows.weights, rows.counts, rows.is_full), doubling
+        work = columns_for(rows, values_in, count, self.dtype)
+        return (rows.taps, rows.weights, rows.counts, rows.rounded, rows.is_full), doubling, work
 
     def across(self, source: Array, plan: AxisPlan, target: Array) -> None:
-        separable.across_rows(source, (plan.taps, plan.weights, plan.counts), target)
+        weights = plan.taps, plan.weights, plan.counts, plan.rounded
+        separable.across_rows(source, weights, target)
 
     def destination(self, target: Array) -> Array | None:
         real = as_real(target)
@@ -197,6 +209,17 @@ class Floating(Separable):
 
     def store(self, block: Array, target: Array) -> int:
         return store(block, as_real(target))
+
+
+class HalfWeighted(Floating):
+    """float16 as PyTorch has it: weights of float16, sums in float32, rounded after the last axis.
+
+    Positions that are no rule of PyTorch's keep the weights that follow from them.
+    """
+
+    def plan(self, axis: AxisMap) -> AxisPlan:
+        plan = super().plan(axis)
+        return plan if axis.is_exact else with_half_weights(plan, self.method.mode)
 
 
 class FixedPoint(Separable):
@@ -359,8 +382,11 @@ def choose_arithmetic(
         return FixedPoint(method, np.float64)
     if is_double or (dtype_in.kind in "iu" and dtype_in.itemsize >= 4):
         return Floating(method, np.float64, np.float64)
+    if dtype_in == dtype_out == np.float16 and not (method.antialias or method.mode.averages):
+        return HalfWeighted(method, np.float32, np.float32)
     widest = max(axis.step for axis in axes) * 2 * max(method.mode.support, 0.5) + 2
-    is_wide = widest > FLOAT32_TAPS and (method.antialias or method.mode.averages)
+    is_filter_of_ours = method.antialias and dtype_in.kind not in "fc"
+    is_wide = widest > FLOAT32_TAPS and (is_filter_of_ours or method.mode.averages)
     return Floating(method, np.float32, np.float64 if is_wide else np.float32)
 
 

@@ -174,6 +174,7 @@ def _summed(
     resampler: Resampler, outer: AxisPlan, chunks: Iterable[Array], threads: int
 ) -> Iterator[tuple[Array, int]]:
     first, last = outer.taps.min(axis=0), outer.taps.max(axis=0)
+    rounded = outer.rounded.tolist()
     sums: dict[int, Array] = {}
     arrived, done = 0, 0
     for chunk in chunks:
@@ -183,7 +184,7 @@ def _summed(
             for o in open_outputs:
                 sums.setdefault(o, np.empty_like(plane))
             tasks = [
-                partial(_add_tap, plane, outer, o, index - int(first[o]), sums[o])
+                partial(_add_tap, plane, outer, o, index - int(first[o]), rounded[o], sums[o])
                 for o in open_outputs
             ]
             run_all(tasks, threads)
@@ -195,8 +196,8 @@ def _summed(
         arrived += len(chunk)
 
 
-def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, total: Array) -> None:
-    accumulate(plane.reshape(-1), outer.weights[k, o], k == 0, total.reshape(-1))
+def _add_tap(plane: Array, outer: AxisPlan, o: int, k: int, rounded: int, total: Array) -> None:
+    accumulate(plane.reshape(-1), outer.weights[k, o], k, rounded, total.reshape(-1))
 
 
 def _passed(resampler: Resampler, chunk: Array, threads: int) -> Array:

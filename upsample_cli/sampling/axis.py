@@ -94,12 +94,14 @@ class AxisPlan:
     """The voxels that each output sample of an axis sums, in the order of summation.
 
     Output o is ``sum(weights[k, o] * input[taps[k, o]] for k in range(counts[o]))``, summed from
-    k = 0 on with fused multiply-adds. Entries past ``counts[o]`` repeat a valid tap with
-    weight 0 and are never read.
+    k = 0 on: the products of the first ``rounded[o]`` taps are rounded before they are added, the
+    rest are fused multiply-adds. Entries past ``counts[o]`` repeat a valid tap with weight 0 and
+    are never read.
 
     taps : int64 (width, size_out)
     weights : float, or int32 in units of ``2**-precision`` (width, size_out)
     counts : int64 (size_out,)
+    group : how many taps after the first have their products rounded together; 0 if none
     memo : what has been derived from this plan, for those who derive it
     """
 
@@ -107,6 +109,7 @@ class AxisPlan:
     weights: NDArray[Any]
     counts: NDArray[np.int64]
     precision: int = 0
+    group: int = 0
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -118,6 +121,13 @@ class AxisPlan:
     def size_out(self) -> int:
         """The number of outputs."""
         return len(self.counts)
+
+    @property
+    def rounded(self) -> NDArray[np.int64]:
+        """How many products of each output are rounded: the first, and whole groups after it."""
+        if not self.group:
+            return np.ones_like(self.counts)
+        return 1 + (self.counts - 1) // self.group * self.group
 
     def input_range(self, lo: int, hi: int) -> tuple[int, int]:
         """Return the half-open range of input voxels that outputs [lo, hi) read."""
@@ -237,20 +247,25 @@ def _filtered(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     assert mode.filter is not None
     # PyTorch filters around 0 here; the map's step is the size that the header gives the voxel.
     step = float_type(0 if method.align_corners and axis.size_out == 1 else axis.step)
-    half = float_type(0.5)
     stretch = max(step, float_type(1))
     support = float_type(mode.support) * stretch
-    centre = step * (np.arange(axis.size_out, dtype=float_type) + half)
-    first = np.maximum(np.trunc(centre - support + half).astype(np.int64), 0)
-    last = np.minimum(np.trunc(centre + support + half).astype(np.int64), axis.size_in)
+    centre = step * (np.arange(axis.size_out, dtype=float_type) + float_type(0.5))
+    # The halves are C++ doubles, which make the sum and the product one, even of float32.
+    first = np.maximum(_truncated_sum(centre - support), 0)
+    last = np.minimum(_truncated_sum(centre + support), axis.size_in)
     first = np.minimum(first, axis.size_in - 1)
-    counts = np.maximum(last - first, 1)
+    counts = np.clip(last - first, 1, 2 * int(np.ceil(support)) + 1)
     taps, inside = _windows(first, counts)
-    offset = (taps - centre).astype(float_type) + half
+    offset = (taps.astype(float_type) - centre).astype(np.float64) + 0.5
     squeeze = float_type(1) / stretch
     weights = np.where(inside, mode.filter((offset * squeeze).astype(float_type)), 0)
-    weights = (weights / _running_sum(weights)).astype(float_type)
-    return AxisPlan(taps, weights, counts)
+    total = _running_sum(weights)
+    weights = np.divide(weights, total, out=weights, where=total != 0)
+    return AxisPlan(taps, weights.astype(float_type, copy=False), counts)
+
+
+def _truncated_sum(edge: Floats) -> NDArray[np.int64]:
+    return np.trunc(edge.astype(np.float64) + 0.5).astype(np.int64)
 
 
 def _area(axis: AxisMap, float_type: type[np.floating]) -> AxisPlan:

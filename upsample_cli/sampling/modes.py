@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.sampling.rounding import fused_multiply_add
+from upsample_cli.sampling.sines import sine
 
 Floats = NDArray[np.floating]
 
@@ -51,9 +52,20 @@ def keys_cubic(x: Floats) -> Floats:
 
 
 def lanczos3(x: Floats) -> Floats:
-    """Return the Lanczos filter of support 3: sinc(x) · sinc(x / 3)."""
+    """Return the Lanczos filter of support 3: sinc(x) · sinc(x / 3).
+
+    In PyTorch's source the second factor is of a C++ double whatever the data's dtype.
+    """
+    weights = np.zeros_like(x)
     inside = np.abs(x) < 3
-    return np.where(inside, np.sinc(x) * np.sinc(x / 3), 0).astype(x.dtype, copy=False)
+    x = np.abs(x[inside])
+    weights[inside] = _sinc(x) * _sinc(x.astype(np.float64) / 3)
+    return weights
+
+
+def _sinc(x: Floats) -> Floats:
+    angle = x * x.dtype.type(np.pi)
+    return np.divide(sine(angle), angle, out=np.ones_like(x), where=x != 0)
 
 
 @dataclass(frozen=True)

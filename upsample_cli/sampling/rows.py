@@ -17,17 +17,19 @@ VECTOR_BYTES = 16
 class RowPlan:
     """The taps and weights of each value of a row; ``channels`` values make up a sample.
 
-    Value n of an output row is ``sum(weights[n, k] * row[taps[n, k]] for k in range(counts[n]))``.
+    Value n of an output row is ``sum(weights[n, k] * row[taps[n, k]] for k in range(counts[n]))``,
+    of which the first ``rounded[n]`` products are rounded, as in the axis plan.
 
     taps : uint32, or uint64 for rows beyond its range (values_out, width)
     weights, precision : as in the axis plan; weights (values_out, width)
-    counts : int64 (values_out,)
+    counts, rounded : int64 (values_out,)
     is_full : whether every output has as many taps as any
     """
 
     taps: NDArray[Any]
     weights: NDArray[Any]
     counts: NDArray[np.int64]
+    rounded: NDArray[np.int64]
     precision: int
     channels: int
     is_full: bool
@@ -70,6 +72,7 @@ def _rows(plan: AxisPlan, size_in: int, channels: int) -> RowPlan:
         np.ascontiguousarray(taps.reshape(-1, plan.width), index_type),
         np.repeat(plan.weights.T, channels, axis=0),
         np.repeat(plan.counts, channels),
+        np.repeat(plan.rounded, channels),
         plan.precision,
         channels,
         is_full=bool((plan.counts == plan.width).all()),
