@@ -4,7 +4,6 @@ A header of 284 bytes, big-endian voxels with x fastest, then repetition time an
 tags. nibabel's header class gives the layout.
 """
 
-import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, BinaryIO, Literal
@@ -296,5 +295,4 @@ class MghSink:
     def abort(self) -> None:
         """Stop the threads that compress, whatever state the file is in."""
         if isinstance(self.stream, GzipWriter):
-            with contextlib.suppress(OSError, ValueError):
-                self.stream.close()
+            self.stream.abort()

@@ -1,6 +1,5 @@
 """NIfTI volumes, read and written strictly forward: .nii, .nii.gz and .hdr/.img pairs."""
 
-import contextlib
 import math
 from typing import Any, BinaryIO, Literal
 
@@ -144,5 +143,4 @@ class NiftiSink:
         """Stop the threads that compress, whatever state the files are in."""
         for stream in self.streams:
             if isinstance(stream, GzipWriter):
-                with contextlib.suppress(OSError, ValueError):
-                    stream.close()
+                stream.abort()
