@@ -40,6 +40,7 @@ DRILLS = {
     "two batches on one target at once": at_once.at_the_same_instant,
     "cache folder missing, in the way, corrupt": caches.of_every_kind,
     "forks in a process with threads": forks.among_threads,
+    "forks while a thread compiles": forks.while_a_thread_compiles,
     "10,000 files": many.ten_thousand_files,
 }
 

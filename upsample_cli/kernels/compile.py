@@ -7,7 +7,6 @@ than a small file. A kernel's author sees a function that takes arrays and scala
 
 import ctypes
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from upsample_cli.kernels import linking, store
+from upsample_cli.kernels import forking, linking, store
 
 F = TypeVar("F", bound=Callable[..., Any])
 Signature = tuple["str | Signature", ...]
@@ -26,6 +25,7 @@ before_compiling: list[Callable[[], None]] = []
 """Called when a kernel has to be compiled; what they raise keeps it from that."""
 
 _lock = threading.RLock()
+forking.let_forks_wait(_lock)
 _PYTHON_TYPES = {bool: "bool", int: "int64", float: "float64"}
 _log = logging.getLogger(__name__)
 
@@ -141,15 +141,6 @@ class Kernel:
         code = machine_code(self.function, signature, returns_int=self.returns_int)
         store.save(self.name, signature, code)
         return linking.link(code)
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # the thread that holds the lock is not in the child
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @cache
