@@ -48,7 +48,7 @@ ISAL = PROGRAM.format(
 
 COMMANDS = {
     "photo.png": ["resample", SAMPLES / "photo.png", "photo.png", "--scale", 1.5],
-    "pooled.nii.gz": ["pool", SAMPLES / "brain.nii.gz", "pooled.nii.gz"],
+    "pooled.nii.gz": ["pool", SAMPLES / "brain.nii.gz", "pooled.nii.gz", "--kernel-size", 2],
     **{
         f"{level}{suffix}": [
             *("resample", SAMPLES / "brain.nii.gz", f"{level}{suffix}"),
