@@ -23,6 +23,7 @@ import forks
 import full_disk
 import kills
 import many
+import same_bytes
 import stops
 from processes import command_line, environment
 from scene import Count
@@ -40,6 +41,8 @@ DRILLS = {
     "two batches on one target at once": at_once.at_the_same_instant,
     "cache folder missing, in the way, corrupt": caches.of_every_kind,
     "forks in a process with threads": forks.among_threads,
+    "forks while a thread compiles": forks.while_a_thread_compiles,
+    "the same bytes in every process": same_bytes.in_every_process,
     "10,000 files": many.ten_thousand_files,
 }
 

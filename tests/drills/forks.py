@@ -39,6 +39,40 @@ for thread in threads:
 sys.exit(bad)
 """
 
+COMPILING_FORKS, SECONDS_FOR_A_CHILD = 6, 120
+
+COMPILING = f"""
+import os, signal, sys, threading, time
+import numpy as np
+from upsample_cli import interpolate
+
+values = np.random.default_rng(0).integers(0, 99, (1, 1, 12, 12))
+
+def resample(dtype, mode):
+    return interpolate(values.astype(dtype), scale_factor=2, mode=mode)
+
+def compile_all():
+    for dtype in ("f4", "f8", "u1", "i2", "u2", "i4", "i1", "u4", "i8", "u8"):
+        for mode in ("bicubic", "bilinear", "area"):
+            resample(dtype, mode)
+
+thread = threading.Thread(target=compile_all, daemon=True)
+thread.start()
+while "numba" not in sys.modules:
+    time.sleep(0.01)
+bad = 0
+for number in range({COMPILING_FORKS}):
+    time.sleep(0.3 + 0.17 * number)
+    assert thread.is_alive(), "nothing is left to compile amid a fork"
+    if (child := os.fork()) == 0:
+        signal.alarm({SECONDS_FOR_A_CHILD})  # which ends a child that waits for ever
+        smaller = interpolate(values.astype("f4"), size=5, mode="bicubic", antialias=True)
+        os._exit(0 if smaller.shape == (1, 1, 5, 5) and np.isfinite(smaller).all() else 1)
+    if bad := os.waitpid(child, 0)[1] != 0:
+        break
+os._exit(bad)
+"""
+
 BATCH = """
 import sys, threading
 from upsample_cli import __version__, interpolate
@@ -75,6 +109,14 @@ if __name__ == "__main__":
 def among_threads(folder: Path) -> Count:
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment(), timeout=SECONDS)
     return Count(FORKS, lost=done.returncode) + _a_batch_from_a_thread(folder)
+
+
+def while_a_thread_compiles(folder: Path) -> Count:
+    """Every kernel is compiled, by the child too, which nobody but its own thread could end."""
+    env = environment(UPSAMPLE_CLI_CACHE=str(folder / "cache"))
+    seconds = COMPILING_FORKS * SECONDS_FOR_A_CHILD + SECONDS
+    done = subprocess.run([sys.executable, "-c", COMPILING], env=env, timeout=seconds)
+    return Count(COMPILING_FORKS, lost=done.returncode)
 
 
 def _a_batch_from_a_thread(folder: Path) -> Count:

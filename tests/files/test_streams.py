@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -44,6 +45,52 @@ def test_compressed_bytes_depend_on_the_data_alone(compressed, piece, threads):
 def test_the_gzip_header_carries_no_time(compressed):
     assert compressed[4:8] == bytes(4)
     assert gzip.decompress(compressed) == DATA
+
+
+@pytest.mark.parametrize("size", [0, 1, COMPRESSION_BLOCK - 1, COMPRESSION_BLOCK, len(DATA)])
+def test_a_file_is_one_member(size):
+    inflater = zlib.decompressobj(wbits=31)
+    assert inflater.decompress(compress(DATA[:size], 2**20, 2)) == DATA[:size]
+    assert inflater.eof
+    assert inflater.unused_data == b""
+
+
+class FullFile(io.BytesIO):
+    def write(self, data):
+        if self.tell() > COMPRESSION_BLOCK // 4:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_full_disk_ends_the_writer_and_its_threads(threads):
+    before = threading.active_count()
+    noise = np.random.default_rng(0).bytes(COMPRESSION_BLOCK)
+    writer = GzipWriter(FullFile(), 1, threads)
+    with pytest.raises(OSError, match="No space left"):
+        for _ in range(20):
+            writer.write(noise)
+    writer.abort()
+    assert threading.active_count() == before
+
+
+def test_an_abort_writes_nothing_more_and_leaves_no_thread():
+    before, file = threading.active_count(), io.BytesIO()
+    writer = GzipWriter(file, 1, 2)
+    writer.write(DATA)
+    written = file.tell()
+    writer.abort()
+    writer.close()
+    assert file.tell() == written
+    assert threading.active_count() == before
+
+
+def test_what_waits_is_bounded():
+    writer = GzipWriter(io.BytesIO(), 3, 2)
+    for _ in range(12):
+        writer.write(bytes(COMPRESSION_BLOCK))
+        assert len(writer.waiting) <= 2 * 2
+    writer.close()
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])

@@ -2,19 +2,19 @@
 
 That worker may have been killed, or cut off, just after it gave the output its name. No mark tells
 its work from a stranger's file for certain: clocks differ, numbers of inodes are used again, and a
-mark may be lost with its worker. But an output's bytes depend on nothing but input, request and
-version. So where there is a file that nobody knows, the output is made once more, aside; if it is
-the same, byte for byte, it counts as done, and if not, it is a stranger's. Nothing is replaced
-either way.
+mark may be lost with its worker. But what an output holds depends on nothing but input, request and
+version. So where there is a file that nobody knows, the output is made once more, aside; if it has
+the same bytes, or the same content deflated by another machine, it counts as done, and if not, it
+is a stranger's. Nothing is replaced either way.
 """
 
-import filecmp
 import os
 import secrets
 import shutil
 from dataclasses import replace
 
 from upsample_cli.batch.task import FAILED, Advance, Outcome, Setting, Task, made_by, run_task
+from upsample_cli.files.alike import alike
 
 
 def run_or_compare(setting: Setting, task: Task, advance: Advance) -> Outcome:
@@ -35,7 +35,7 @@ def _compared(setting: Setting, refusal: Outcome, advance: Advance) -> Outcome:
         there = made_by(setting, task)
         names = [name for name, _ in again.made]
         if not names or not all(
-            filecmp.cmp(os.path.join(aside, name), os.path.join(setting.target, name), False)
+            alike(os.path.join(aside, name), os.path.join(setting.target, name))
             for name, _ in there
         ):
             return refusal
@@ -45,5 +45,5 @@ def _compared(setting: Setting, refusal: Outcome, advance: Advance) -> Outcome:
         return refusal
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    # A worker was lost between two files of one output. Those that are there get the same bytes.
+    # A worker was lost between two files of one output. Those that are there are written anew.
     return replace(run_task(setting, replace(task, replaces=True), advance), task=task)

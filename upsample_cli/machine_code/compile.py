@@ -8,7 +8,6 @@ than a small file. A kernel's author sees a function that takes arrays and scala
 import ctypes
 import functools
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from upsample_cli.machine_code import arrays, cache, canary, linking, processor
+from upsample_cli.machine_code import arrays, cache, canary, forking, linking, processor
 from upsample_cli.machine_code.signatures import Signature, c_types, signature_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +25,7 @@ before_compiling: list[Callable[[], None]] = []
 """Called when a kernel has to be compiled; what they raise keeps it from that."""
 
 _lock = threading.RLock()
+forking.let_forks_wait(_lock)
 _log = logging.getLogger(__name__)
 
 
@@ -150,15 +150,6 @@ def _hear_canary(folder: Path | None) -> None:  # noqa: ARG001 - once for each
     if not canary.is_right(lambda *arguments: native(*_CANARY.flat(arguments))):
         raise arrays.disagreement()
     cache.save(_CANARY.name, signature, code)
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # the thread that holds the lock is not in the child
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.kernels import columns
+from upsample_cli.machine_code import columns
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.rows import RowPlan
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upsample_cli.resources.threads import nesting
+
 KEPT_BYTES = 16 * 2**20
 """The largest buffer that is kept; what is larger is allocated anew."""
 
@@ -24,7 +26,8 @@ def scratch(use: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = math.prod(shape) * dtype.itemsize
     if size > KEPT_BYTES:
         return np.empty(shape, dtype)
-    buffers = _own.__dict__
+    # A finalizer may resample amid a pass of this thread, whose buffers are in use then.
+    buffers, use = _own.__dict__, f"{nesting()} {use}"
     if use not in buffers or buffers[use].size < size:
         buffers[use] = np.empty(size, np.uint8)
     return buffers[use][:size].view(dtype).reshape(shape)

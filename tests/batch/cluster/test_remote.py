@@ -3,10 +3,12 @@
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import distributed
 import pytest
+from anew import deflated_anew
 from inprocess import as_target, no_progress
 from processes import SAMPLES
 
@@ -119,6 +121,23 @@ def test_an_output_of_the_same_bytes_is_done(setting, token, said, name):
     assert again.made == first.made, "it was written again"
     assert (again.before, again.after) == (first.before, first.after)
     assert os.listdir(setting.aside) == ["token"]
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.png"])
+def test_an_output_that_another_machine_deflated_is_done(setting, token, said, name):
+    """Its bytes may differ, its content does not."""
+    sample = "photo.png" if name.endswith("png") else "brain.nii.gz"
+    task = task_of(setting, name, sample)
+    run_task(setting, task, lambda _: None)
+    path = Path(setting.target, name)
+    ours = path.read_bytes()
+    theirs = deflated_anew(ours, 9)
+    assert theirs != ours
+    path.write_bytes(theirs)
+    outcome = run_on_worker(setting, task, token, 0)
+    assert outcome.status == DONE, outcome.error
+    assert path.read_bytes() == theirs
+    assert outcome.made == ((name, stamps_of(str(path))[0]),)
 
 
 def test_a_strangers_output_stays_and_fails(setting, token, said):

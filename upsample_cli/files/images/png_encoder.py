@@ -1,6 +1,5 @@
 """Pixels to the compressed data of a PNG: blocks of rows, filtered and deflated on threads."""
 
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from upsample_cli.files.deflate import deflated
 from upsample_cli.kernels.png_filter import FILTERS, filter_rows
 from upsample_cli.resources.threads import run_all
 
@@ -51,11 +51,11 @@ def encode(pixels: Array, depth: int, threads: int) -> Iterator[bytes]:
             adler = combined_adler32(adler, block.adler, block.size)
             head = ZLIB_HEADER if block.is_first else b""
             tail = adler.to_bytes(4, "big") if block.is_last else b""
-            yield head + block.deflated + tail
+            yield head + block.content + tail
 
 
 class _Block(NamedTuple):
-    deflated: bytes
+    content: bytes
     size: int
     adler: int
     is_first: bool
@@ -71,10 +71,8 @@ def _deflate(pixels: Array, depth: int, begin: int, end: int) -> _Block:
     candidates = np.empty((FILTERS, rows.shape[1]), np.uint8)
     filter_rows(rows, above, sample_step(pixels.shape[2], depth), candidates, filtered)
     is_last = end == len(pixels)
-    deflater = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
-    deflated = deflater.compress(filtered)
-    deflated += deflater.flush(isal_zlib.Z_FINISH if is_last else isal_zlib.Z_FULL_FLUSH)
-    return _Block(deflated, filtered.size, isal_zlib.adler32(filtered), begin == 0, is_last)
+    content = deflated(filtered, LEVEL, is_last=is_last)
+    return _Block(content, filtered.size, isal_zlib.adler32(filtered), begin == 0, is_last)
 
 
 def sample_step(channels: int, depth: int) -> int:
@@ -110,8 +108,8 @@ def combined_adler32(first: int, second: int, size: int) -> int:
 
     Examples
     --------
-    >>> parts = zlib.adler32(b"some "), zlib.adler32(b"data")
-    >>> combined_adler32(*parts, len(b"data")) == zlib.adler32(b"some data")
+    >>> parts = isal_zlib.adler32(b"some "), isal_zlib.adler32(b"data")
+    >>> combined_adler32(*parts, len(b"data")) == isal_zlib.adler32(b"some data")
     True
     """
     low, high = first & 0xFFFF, first >> 16
