@@ -37,10 +37,10 @@ def blend(
             upper = place(source[item], taps[0, o], taps[1, o], columns, lines, held)
             lower = place(source[item], taps[1, o], taps[0, o], columns, lines, held)
             out = target[item, o]
-            first = line_of(lines, upper, lower, k0), weight_of(weights, o, k0), k0 & 1
-            second = line_of(lines, upper, lower, k1), weight_of(weights, o, k1), k1 & 1
-            third = line_of(lines, upper, lower, k2), weight_of(weights, o, k2), k2 & 1
-            fourth = line_of(lines, upper, lower, k3), weight_of(weights, o, k3), k3 & 1
+            first = lines[slot_of(upper, lower, k0), k0 & 1], weight_of(weights, o, k0), k0 & 1
+            second = lines[slot_of(upper, lower, k1), k1 & 1], weight_of(weights, o, k1), k1 & 1
+            third = lines[slot_of(upper, lower, k2), k2 & 1], weight_of(weights, o, k2), k2 & 1
+            fourth = lines[slot_of(upper, lower, k3), k3 & 1], weight_of(weights, o, k3), k3 & 1
             sum_products(first, second, third, fourth, columns[1], out)
 
 
@@ -62,9 +62,9 @@ def place(source: Any, row: Any, other: Any, columns: Any, lines: Any, held: Any
 
 
 @inlined
-def line_of(lines: Any, upper: Any, lower: Any, k: Any) -> Any:
-    """Return the values of one of the four voxels."""
-    return lines[lower if k > 1 else upper, k & 1]
+def slot_of(upper: Any, lower: Any, k: Any) -> Any:
+    """Return where in ``lines`` the row of one of the four voxels is."""
+    return lower if k > 1 else upper
 
 
 @inlined
