@@ -25,6 +25,7 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.volumes import nifti
 from upsample_cli.kernels import direct as kernels
 from upsample_cli.passes import aligned, direct, streaming
+from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling import mapping, modes
 from upsample_cli.sampling.grid import Grid
 from upsample_cli.sampling.mapping import LEAST_TOLERANCE, VoxelMap, tolerance_between
@@ -579,7 +580,7 @@ def test_a_window_is_as_deep_as_the_tilt_asks(angle, planes):
     resampler = direct.DirectResampler(
         VoxelMap(shape, shape, tilted), linear, np.dtype("f4"), np.dtype("f4")
     )
-    window = resampler.working_bytes(1, 2) - 4 * streaming.CHUNK_BYTES
+    window = resampler.working_bytes(1, Pieces(2)) - 4 * streaming.CHUNK_BYTES
     assert window <= 2 * planes * 200 * 200 * 4
     assert resampler.holds_item == (angle == np.pi)
 

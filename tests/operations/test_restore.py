@@ -105,7 +105,7 @@ def test_a_form_that_is_not_set_keeps_its_bytes_whatever_they_are(tmp_path, resa
 
 
 @pytest.mark.parametrize(
-    ("scale", "mode"), [(2, ""), (3, ""), ((2, 3, 1), ""), (1.7, "nearest-exact")]
+    ("scale", "mode"), [(2, None), (3, None), ((2, 3, 1), None), (1.7, "nearest-exact")]
 )
 def test_labels_come_back_as_they_were(tmp_path, processed, scale, mode):
     labels = np.random.default_rng(5).integers(0, 6, SHAPE, "u1")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -107,8 +107,8 @@ class OntoGrid(Resampling):
 
     def sampled(self) -> Iterator[str]:
         """Yield the field of view, where the output's voxels lie, and how much is filled."""
-        placement, unit = self.placement, self.placement.header.unit
-        yield from field_of_grids(unit, *placement.grids)
+        placement = self.placement
+        yield from field_of_grids(cast("VolumeSource", self.source).header.unit, *placement.grids)
         yield ""
         if placement.aligned is not None:
             yield from _aligned_rows(placement.aligned, self.shape_out[::-1])
