@@ -37,7 +37,8 @@ def is_small(axes: Sequence[AxisMap], channels: int) -> bool:
     """Whether PyTorch takes its code for small images, for a contiguous tensor of such channels."""
     if len(axes) != 2:
         return False
-    is_pixel = all(axis.size_in == 1 for axis in axes)
+    rows, columns = axes
+    is_pixel = rows.size_in == columns.size_in == 1
     return sum(axis.size_out for axis in axes) <= LARGEST_SUM or (
         is_pixel and channels > FEW_CHANNELS
     )
