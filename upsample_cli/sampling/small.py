@@ -39,9 +39,8 @@ def is_small(axes: Sequence[AxisMap], channels: int) -> bool:
         return False
     rows, columns = axes
     is_pixel = rows.size_in == columns.size_in == 1
-    return sum(axis.size_out for axis in axes) <= LARGEST_SUM or (
-        is_pixel and channels > FEW_CHANNELS
-    )
+    is_narrow = rows.size_out + columns.size_out <= LARGEST_SUM
+    return is_narrow or (is_pixel and channels > FEW_CHANNELS)
 
 
 def in_groups(channels: int, dtype: np.dtype[np.generic]) -> int:
