@@ -20,7 +20,7 @@ import numpy as np
 from processes import SAMPLES, command_line, environment
 from scene import Count
 
-PROCESSES, ROUNDS, FOR_COMPARISON = 200, 5, 20
+PROCESSES, ROUNDS, FOR_COMPARISON = 200, 3, 20
 AT_ONCE, SECONDS = 2, 120
 LEVELS = (0, 1, 2, 3)
 
