@@ -67,7 +67,9 @@ def _as_images(block: Array) -> Array:
     return block if block.ndim == 4 else block[:, np.newaxis]
 
 
-def _of_values(columns: AxisPlan, channels: int, dtype: np.dtype[Any]) -> tuple[Array, ...]:
+def _of_values(
+    columns: AxisPlan, channels: int, dtype: np.dtype[Any]
+) -> tuple[Array, Array, Array]:
     """Return taps (width, values), counts, and counts as floats, of the values of a row."""
     key = "windows of values", channels
     if key not in columns.memo:
