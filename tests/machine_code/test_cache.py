@@ -176,7 +176,7 @@ def current_umask():
 
 def test_what_does_not_link_is_compiled_again(tmp_path, monkeypatch):
     monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path))
-    signature = ("float32[1]", "float32", "bool", "float32[1]")
+    signature = ("float32[1]", "float32", "int64", "int64", "float32[1]")
     cache.save("separable.accumulate", signature, b"no object file")
     assert sum_in_a_process(tmp_path) == (EXPECTED, True)
     assert sum_in_a_process(tmp_path) == (EXPECTED, False)
@@ -211,7 +211,7 @@ import numpy as np
 from upsample_cli.kernels import separable
 {lock}
 row = np.ones(4, np.float32)
-separable.accumulate(row, np.float32(1), True, row.copy())
+separable.accumulate(row, np.float32(1), 0, 1, row.copy())
 held, over = threading.Event(), []
 def compile():
     with lock:
@@ -223,10 +223,10 @@ held.wait()
 if os.fork() == 0:
     signal.alarm(50)
     row = row.astype(float)
-    separable.accumulate(row, row[0], True, row.copy())
+    separable.accumulate(row, row[0], 0, 1, row.copy())
     os._exit(0 if over else 9)
 row = row.astype(float)
-separable.accumulate(row, row[0], True, row.copy())
+separable.accumulate(row, row[0], 0, 1, row.copy())
 os._exit(os.wait()[1] != 0)
 """
     env = environment(**{cache.FOLDER_VARIABLE: str(tmp_path)})

@@ -31,7 +31,7 @@ import numpy as np
 np.seterr(all="raise")
 from upsample_cli.kernels import separable
 total = np.empty(5, np.float32)
-separable.accumulate(np.arange(5, dtype=np.float32), np.float32(0.3), True, total)
+separable.accumulate(np.arange(5, dtype=np.float32), np.float32(0.3), 0, 1, total)
 print(total.tobytes().hex(), "numba" in sys.modules)
 """
 
@@ -42,7 +42,7 @@ config.OPT, config.DISABLE_JIT, config.NUMBA_NUM_THREADS = 1, 1, 1
 from upsample_cli.kernels import separable
 import numpy as np
 row = np.ones(4, np.float32)
-separable.accumulate(row, np.float32(1), True, row.copy())
+separable.accumulate(row, np.float32(1), 0, 1, row.copy())
 print(config.OPT, config.DISABLE_JIT, config.NUMBA_NUM_THREADS)
 """
 

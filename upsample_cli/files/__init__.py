@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.images.formats import IMAGE_FORMATS, ImageFormat
-from upsample_cli.files.streams import ForwardReader, head_of, open_input
 from upsample_cli.files.volumes.pairs import pair_names
 
 if TYPE_CHECKING:
     from upsample_cli.files.array import ArraySource
     from upsample_cli.files.images.options import ImageOptions
     from upsample_cli.files.images.reading import ImageSource
+    from upsample_cli.files.streams import ForwardReader
     from upsample_cli.files.volumes.volume import Read
     from upsample_cli.files.volumes.volume import VolumeHeader as VolumeHeader
     from upsample_cli.files.volumes.volume_source import VolumeSource as VolumeSource
@@ -49,7 +49,7 @@ class Format:
     kind: str
     suffixes: tuple[str, ...]
     matches: Callable[[bytes], bool]
-    open: Callable[[ForwardReader, str, "ImageOptions"], "Source"]
+    open: "Callable[[ForwardReader, str, ImageOptions], Source]"
     gzip: tuple[str, ...] = ()
     uncompressed: tuple[str, ...] = ()
     read_header: "Callable[[Read, Read, str], VolumeHeader] | None" = None
@@ -62,7 +62,7 @@ def _is_nifti(head: bytes) -> bool:
     return head[:4] in sizes
 
 
-def _open_nifti(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
+def _open_nifti(reader: "ForwardReader", name: str, _: "ImageOptions") -> "Source":
     from upsample_cli.files.volumes.nifti import NiftiSource
 
     return NiftiSource(reader, name)
@@ -78,7 +78,7 @@ def _is_mgh(head: bytes) -> bool:
     return head.startswith(b"\0\0\0\1")
 
 
-def _open_mgh(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
+def _open_mgh(reader: "ForwardReader", name: str, _: "ImageOptions") -> "Source":
     from upsample_cli.files.volumes.mgh import MghSource
 
     return MghSource(reader, name)
@@ -94,13 +94,13 @@ def _is_array(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
 
-def _open_array(reader: ForwardReader, name: str, _: "ImageOptions") -> "Source":
+def _open_array(reader: "ForwardReader", name: str, _: "ImageOptions") -> "Source":
     from upsample_cli.files.array import ArraySource
 
     return ArraySource(reader, name)
 
 
-def _open_image(reader: ForwardReader, name: str, options: "ImageOptions") -> "Source":
+def _open_image(reader: "ForwardReader", name: str, options: "ImageOptions") -> "Source":
     from upsample_cli.files.images.reading import open_image
 
     return open_image(reader.source, name, options)
@@ -216,6 +216,8 @@ def open_source(name: str, options: "ImageOptions") -> "Source":
     FileError
         If it cannot be read, holds no known format, or another kind than its name says.
     """
+    from upsample_cli.files.streams import ForwardReader, head_of, open_input
+
     path = files_of(name)[0]
     file = open_input(path)
     try:

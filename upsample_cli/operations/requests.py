@@ -106,9 +106,11 @@ class ResampleRequest(FileRequest):
 
     def beside(self, output: str) -> list[str]:
         """Return the name of the record, if it is asked for."""
+        if not self.record:
+            return []
         from upsample_cli.operations.grid_record import record_name
 
-        return [record_name(output)] if self.record else []
+        return [record_name(output)]
 
     @property
     def references(self) -> list[str]:

@@ -37,7 +37,7 @@ PRODUCT_BYTES = 16
 """PyTorch's filters multiply as many taps as fit in this at once, which rounds their products."""
 
 CHANNELS_OF_LANES = (1, 3, 4)
-"""How many interleaved uint8 values ``kernels.lanes`` knows how to load."""
+"""How many interleaved uint8 values ``machine_code.lanes`` knows how to load."""
 
 
 class Arithmetic(ABC):
