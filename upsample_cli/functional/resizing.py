@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import check_dtypes, copied_where_equal, is_fixed_point
+from upsample_cli.passes.choosing import check_dtypes, scaled_axes
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.resources.threads import available_threads
@@ -84,8 +84,7 @@ def interpolate(
     method = _method(mode, spatial, align_corners, antialias)
     _check_input(array, method.mode)
     axes = _axes(array.shape[2:], size, scale_factor, bool(recompute_scale_factor), method)
-    if is_fixed_point(method, array.dtype, array.dtype, spatial):
-        axes = copied_where_equal(axes)
+    axes = scaled_axes(axes, method, array.dtype, array.dtype)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     resampler = Resampler(axes, method, native.dtype, channels=array.shape[1])
     items = np.ascontiguousarray(native).reshape(-1, *array.shape[2:], 1)

@@ -25,8 +25,8 @@ from upsample_cli.operations.labels import Labels, labels_of
 from upsample_cli.operations.output import Contents, loss_warning
 from upsample_cli.operations.requests import LABEL, ResampleRequest, method_of, named_dtype
 from upsample_cli.operations.work import Work, from_source
-from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.axis_by_axis import AxisByAxis
+from upsample_cli.passes.choosing import scaled_axes
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
 from upsample_cli.passes.streamed import Planes, Streamed
 from upsample_cli.resources.budget import loading_bytes
@@ -287,9 +287,8 @@ def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
         image_mode = mode_for_dtype(image_mode, dtype_out)
-    is_scaled = request.target.kind == "scale"
-    if is_scaled and is_fixed_point(method, dtype_in, dtype_out, len(axes)):
-        axes = copied_where_equal(axes)
+    if request.target.kind == "scale":
+        axes = scaled_axes(axes, method, dtype_in, dtype_out)
     # Taps and weights are arrays too, as long as the axes.
     check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     with named_dtype_errors(request, source):
