@@ -277,7 +277,8 @@ def prepare(request: ResampleRequest, input_name: str) -> Resampling:
 def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     labels = labels_of(source)
     mode = request.mode or (LABEL if request.labels or labels.are_said else "linear")
-    method = method_of(request, mode, _settled_dimensions(request, mode, source))
+    _settle_dimensions(request, mode, source)
+    method = method_of(request, mode)
     if not isinstance(request.target, Target):
         from upsample_cli.operations.other_grid import onto_grid
 
@@ -362,8 +363,8 @@ def _plan_bytes(axis: AxisMap, method: Method) -> int:
     return axis.size_out * OUTPUT_BYTES + inputs * axis.size_in * TAP_BYTES
 
 
-def _settled_dimensions(request: ResampleRequest, mode: str, source: "Source") -> int:
-    """Settle how many axes of an array are spatial; return how many axes are resampled."""
+def _settle_dimensions(request: ResampleRequest, mode: str, source: "Source") -> None:
+    """Settle how many axes of an array are spatial, and refuse a mode that is for others."""
     bound = DIMENSION_BOUND.get(mode)
     if source.kind == "array":
         wanted = len(request.target.values)
@@ -374,7 +375,6 @@ def _settled_dimensions(request: ResampleRequest, mode: str, source: "Source") -
         kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
         problem = f"{mode} is for {bound[1]}-D data, but {source.name} is {kind}"
         raise RequestError("--mode", problem, f"use {bound[0]}")
-    return dimensions
 
 
 def _axes(
