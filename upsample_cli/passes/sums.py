@@ -15,7 +15,7 @@ from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.fixed_point import to_fixed_point
 from upsample_cli.sampling.half import with_half_weights
 from upsample_cli.sampling.modes import Method
-from upsample_cli.sampling.rows import PhasePlan, plan_rows, plan_windows
+from upsample_cli.sampling.rows import PhasePlan, plan_rows, plan_runs
 
 Array = NDArray[Any]
 
@@ -185,15 +185,15 @@ class FixedPoint(Separable):
         if isinstance(rows, PhasePlan):
             self._along_in_phases(source, picked, rows, target)
         elif channels in CHANNELS_OF_LANES:
-            windows = plan_windows(plan, channels)
-            fixed_point.along_windows(
+            runs = plan_runs(plan, channels)
+            fixed_point.along_runs(
                 source,
                 picked,
-                windows.first,
-                windows.weights,
-                windows.precision,
+                runs.first,
+                runs.weights,
+                runs.precision,
                 channels,
-                scratch("padded", (4, source.shape[1] + windows.overhang), np.uint8),
+                scratch("padded", (4, source.shape[1] + runs.overhang), np.uint8),
                 target,
             )
         else:
