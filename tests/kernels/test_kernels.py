@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from upsample_cli.kernels import convert, copying, separable
-from upsample_cli.passes.arithmetic import FixedPoint, Floating
+from upsample_cli.passes.sums import FixedPoint, Floating
 from upsample_cli.sampling.axis import AxisPlan
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.rows import PhasePlan, plan_rows

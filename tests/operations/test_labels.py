@@ -15,7 +15,7 @@ from upsample_cli.errors import RequestError
 from upsample_cli.functional import interpolate
 from upsample_cli.passes.labels import FEW_VALUES, HiddenLabels, LabelCounts, VanishedLabels
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.streaming import stream_item, window_bytes
+from upsample_cli.passes.streaming import ring_bytes, stream_item
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
@@ -153,7 +153,7 @@ def test_memory_does_not_grow_with_depth():
     for depth in (60, 240):
         shape = (depth, 128, 128)
         resampler = Resampler([axis_from_size(n, 2 * n, method) for n in shape], method, "int16")
-        announced.append(window_bytes(resampler, 1, 2))
+        announced.append(ring_bytes(resampler, 1, 2))
         planes = (np.zeros((2, 128, 128, 1), "int16") for _ in range(depth // 2))
         tracemalloc.start()
         for _ in stream_item(resampler, planes, 1, 2):

@@ -7,16 +7,11 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli.passes.arithmetic import (
-    EXACT_FLOAT64,
-    Copying,
-    FixedPoint,
-    Floating,
-    HalfWeighted,
-    choose_arithmetic,
-)
+from upsample_cli.passes.choosing import choose_arithmetic
+from upsample_cli.passes.copying import Copying
 from upsample_cli.passes.elements import store
 from upsample_cli.passes.resampler import Resampler
+from upsample_cli.passes.sums import EXACT_FLOAT64, FixedPoint, Floating, HalfWeighted
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.axis import AxisMap, plan_axis
 from upsample_cli.sampling.modes import MODES, Method

@@ -114,7 +114,7 @@ def test_window_names_the_planes_that_are_read(lo, hi):
     resampler = make(("cubic", False, False), (22, 12, 18), "float32")
     source = naive.pseudo_random((1, *SHAPE, 2), "float32", 6)
     whole, _ = run(resampler, source)
-    first, last, _ = resampler.window(lo, hi)
+    first, last, _ = resampler.part(lo, hi)
     spoilt = source[0].copy()
     spoilt[:first], spoilt[last:] = np.nan, np.nan
     slab = np.empty((hi - lo, 12, 18, 2), np.float32)

@@ -8,7 +8,7 @@ import pytest
 
 from upsample_cli.passes import streaming
 from upsample_cli.passes.resampler import Resampler
-from upsample_cli.passes.streaming import planes_per_chunk, stream_item, window_bytes
+from upsample_cli.passes.streaming import planes_per_chunk, ring_bytes, stream_item
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.sampling.modes import MODES, Method
 from upsample_cli.sampling.target import axis_from_size
@@ -66,14 +66,14 @@ def whole_of(resampler, item):
     return whole[0], resample_array(resampler, item[np.newaxis], whole, 1)
 
 
-@pytest.mark.parametrize("window", [None, 0], ids=["windowed", "summed"])
+@pytest.mark.parametrize("largest", [None, 0], ids=["by ring", "summed"])
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int16", "float16", "float32", "float64", "complex64", "bool"]
 )
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_streamed_equals_whole(monkeypatch, method, dtype, window):
-    if window is not None:
-        monkeypatch.setattr(streaming, "WINDOW_BYTES", window)
+def test_streamed_equals_whole(monkeypatch, method, dtype, largest):
+    if largest is not None:
+        monkeypatch.setattr(streaming, "RING_BYTES", largest)
     item = naive.pseudo_random((*SHAPE, 2), "float64", 1).astype(dtype)
     for size in SIZES:
         resampler = make(method, size, dtype)
@@ -111,7 +111,7 @@ def test_summed_path_is_taken_by_wide_filters_alone(monkeypatch):
     calls = []
     summed = streaming._summed
     monkeypatch.setattr(streaming, "_summed", lambda *a: calls.append(1) or summed(*a))
-    monkeypatch.setattr(streaming, "WINDOW_BYTES", 0)
+    monkeypatch.setattr(streaming, "RING_BYTES", 0)
     item = naive.pseudo_random((*SHAPE, 1), "float32", 4)
     for method, size, expected in [
         (("area", False, False), (2, 5, 6), 1),
@@ -127,10 +127,10 @@ def test_summed_path_is_taken_by_wide_filters_alone(monkeypatch):
 @pytest.mark.parametrize(
     "method", [("nearest", False, False), ("cubic", False, False), ("area", False, False)], ids=str
 )
-@pytest.mark.parametrize("window", [None, 0])
-def test_output_comes_as_soon_as_its_planes_have(monkeypatch, method, window):
-    if window is not None:
-        monkeypatch.setattr(streaming, "WINDOW_BYTES", window)
+@pytest.mark.parametrize("largest", [None, 0])
+def test_output_comes_as_soon_as_its_planes_have(monkeypatch, method, largest):
+    if largest is not None:
+        monkeypatch.setattr(streaming, "RING_BYTES", largest)
     item = naive.pseudo_random((*SHAPE, 1), "float32", 5)
     resampler = make(method, (3, 5, 6), "float32")
     planes = Planes(item, 1)
@@ -139,16 +139,16 @@ def test_output_comes_as_soon_as_its_planes_have(monkeypatch, method, window):
         assert planes.given == last
 
 
-@pytest.mark.parametrize("window", [None, 0])
+@pytest.mark.parametrize("largest", [None, 0])
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_memory_does_not_grow_with_depth(monkeypatch, method, window):
-    if window is not None:
-        monkeypatch.setattr(streaming, "WINDOW_BYTES", window)
+def test_memory_does_not_grow_with_depth(monkeypatch, method, largest):
+    if largest is not None:
+        monkeypatch.setattr(streaming, "RING_BYTES", largest)
     announced, peaks = [], []
     for depth in (60, 240):
         shape, size = (depth, 32, 32), (depth // 3, 48, 48)
         resampler = make(method, size, "float32", shape)
-        announced.append(window_bytes(resampler, 1, 2))
+        announced.append(ring_bytes(resampler, 1, 2))
         planes = (np.zeros((2, 32, 32, 1), "float32") for _ in range(depth // 2))
         tracemalloc.start()
         for _ in stream_item(resampler, planes, 1, 2):
@@ -160,7 +160,7 @@ def test_memory_does_not_grow_with_depth(monkeypatch, method, window):
     assert announced[1] < depth * 48 * 48 * 4 / 4
 
 
-def test_window_bytes_is_what_the_window_takes(monkeypatch):
+def test_ring_bytes_is_what_the_ring_takes(monkeypatch):
     taken = []
     ring = streaming.PlaneRing
     monkeypatch.setattr(streaming, "PlaneRing", lambda *a: taken.append(ring(*a)) or taken[-1])
@@ -169,11 +169,11 @@ def test_window_bytes_is_what_the_window_takes(monkeypatch):
         resampler = make(("cubic", False, False), (34, 10, 12), dtype)
         taken.clear()
         list(stream_item(resampler, Planes(item, 3), 1, 4))
-        assert [ring.slots.nbytes for ring in taken] == [window_bytes(resampler, 2, 3)]
+        assert [ring.slots.nbytes for ring in taken] == [ring_bytes(resampler, 2, 3)]
 
 
-def test_copied_axis_needs_no_window():
-    assert window_bytes(make(("linear", False, False), (17, 10, 12), "float32"), 1, 5) == 0
+def test_copied_axis_needs_no_ring():
+    assert ring_bytes(make(("linear", False, False), (17, 10, 12), "float32"), 1, 5) == 0
 
 
 @pytest.mark.parametrize("threads", [1, 4])

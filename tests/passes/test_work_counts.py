@@ -15,8 +15,9 @@ import pytest
 
 from upsample_cli import interpolate
 from upsample_cli.files.volumes.volume_source import VolumeSink, VolumeSource
+from upsample_cli.kernels import separable
 from upsample_cli.operations.resample import TAP_BYTES
-from upsample_cli.passes import fused, whole
+from upsample_cli.passes import whole
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.streaming import stream_item
 from upsample_cli.passes.whole import resample_array
@@ -97,8 +98,8 @@ def test_a_volume_in_memory_passes_again_only_what_strips_share(monkeypatch, thr
 
 def test_a_float_volume_in_memory_is_one_call_a_strip(monkeypatch):
     calls = []
-    planes = fused.separable.planes
-    monkeypatch.setattr(fused.separable, "planes", lambda *a: calls.append(a) or planes(*a))
+    planes = separable.planes
+    monkeypatch.setattr(separable, "planes", lambda *a: calls.append(a) or planes(*a))
     monkeypatch.setattr(whole, "LEAST_BYTES", 1)
     monkeypatch.setattr(whole, "SLAB_BYTES", 1)
     resampler = make((2, 2, 2))

@@ -4,7 +4,14 @@ import naive
 import numpy as np
 import pytest
 
-from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
+from upsample_cli.sampling.modes import (
+    DIMENSION_BOUND,
+    MODE_NAMES,
+    MODES,
+    Method,
+    SwitchError,
+    mode_named,
+)
 
 FILTERED = [mode for mode in MODES.values() if mode.filter is not None]
 TAPPED = [mode for mode in MODES.values() if mode.tap_weights is not None]
@@ -110,6 +117,32 @@ def test_cubic_taps_are_the_formula():
 def test_refused_switches(name, align_corners, antialias, message):
     with pytest.raises(ValueError, match=message):
         Method(MODES[name], align_corners, antialias)
+
+
+@pytest.mark.parametrize("antialias", [None, False, True])
+@pytest.mark.parametrize("align_corners", [None, False, True])
+@by_name(MODES.values())
+def test_what_nobody_asked_for_is_left_to_the_mode(mode, align_corners, antialias):
+    is_filter, has_taps = mode.name == "lanczos", mode in TAPPED
+    if align_corners is not None and not has_taps:
+        refused = "align_corners", align_corners, "linear, cubic, label"
+    elif antialias and mode not in FILTERED:
+        refused = "antialias", True, "linear, cubic, lanczos, label"
+    elif is_filter and antialias is False:
+        refused = "antialias", False, ""
+    else:
+        method = Method.asked_for(mode, align_corners, antialias)
+        assert method == Method(mode, align_corners is True, is_filter or antialias is True)
+        return
+    with pytest.raises(SwitchError) as caught:
+        Method.asked_for(mode, align_corners, antialias)
+    assert (caught.value.switch, caught.value.value, caught.value.allowed) == refused
+
+
+@pytest.mark.parametrize("name", MODE_NAMES)
+def test_every_name_is_of_a_mode(name):
+    ends = ("", "bi", "tri")
+    assert name in [end + mode_named(name).name for end in ends]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES
+from upsample_cli.sampling.modes import MODE_NAMES, MODES
 from upsample_cli.sampling.upsampling import UPSAMPLING_KERNELS
 
 TARGET, HOW, FILES, OUTPUT = "Target (exactly one)", "How", "Files", "Messages"
@@ -13,7 +13,7 @@ WINDOW = "Window (one number, or one per axis, x first)"
 PER_AXIS = "N[xN[xN]]"
 
 ModeName = Enum(  # type: ignore[misc]
-    "ModeName", {name: name for name in (*MODES, *DIMENSION_BOUND)}, type=str
+    "ModeName", {name: name for name in MODE_NAMES}, type=str
 )
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="Image, volume or array; - is stdin.")]

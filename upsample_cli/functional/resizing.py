@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import check_dtypes, copied_where_equal, is_fixed_point
+from upsample_cli.functional.arguments import as_int
+from upsample_cli.passes.choosing import check_dtypes, scaled_axes
 from upsample_cli.passes.resampler import Resampler
 from upsample_cli.passes.whole import resample_array
 from upsample_cli.resources.threads import available_threads
 from upsample_cli.sampling.axis import AxisMap
-from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method, Mode
+from upsample_cli.sampling.modes import (
+    DIMENSION_BOUND,
+    MODE_NAMES,
+    Method,
+    Mode,
+    SwitchError,
+    mode_named,
+)
 from upsample_cli.sampling.target import axis_from_scale, axis_from_size
 
 Array = NDArray[Any]
@@ -84,8 +92,7 @@ def interpolate(
     method = _method(mode, spatial, align_corners, antialias)
     _check_input(array, method.mode)
     axes = _axes(array.shape[2:], size, scale_factor, bool(recompute_scale_factor), method)
-    if is_fixed_point(method, array.dtype, array.dtype, spatial):
-        axes = copied_where_equal(axes)
+    axes = scaled_axes(axes, method, array.dtype, array.dtype)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     resampler = Resampler(axes, method, native.dtype, channels=array.shape[1])
     items = np.ascontiguousarray(native).reshape(-1, *array.shape[2:], 1)
@@ -118,24 +125,28 @@ def upsample(
 
 
 def _method(name: str, spatial: int, align_corners: bool | None, antialias: bool) -> Method:
-    known = [*MODES, *DIMENSION_BOUND]
-    if name not in known:
-        raise ValueError(f"mode {name!r} is unknown; use one of {', '.join(known)}")
+    if name not in MODE_NAMES:
+        raise ValueError(f"mode {name!r} is unknown; use one of {', '.join(MODE_NAMES)}")
     if spatial not in (1, 2, 3):
         raise ValueError(
             f"input has {spatial + 2} dimensions; use 3 (N, C, W), 4 (N, C, H, W) "
             "or 5 (N, C, D, H, W)"
         )
-    mode = MODES[DIMENSION_BOUND[name][0] if name in DIMENSION_BOUND else name]
+    mode = mode_named(name)
     wanted = _DIMENSIONS_OF.get(name, spatial)
     if wanted != spatial:
         right = _NAME_FOR[mode.name].get(spatial, mode.name)
         raise ValueError(
             f"mode {name} needs {wanted + 2}-D input, but the input is {spatial + 2}-D; use {right}"
         )
-    if align_corners is not None and not (mode.allows_align_corners or mode.needs_antialias):
-        raise ValueError(f"mode {name} has no align_corners; leave it None")
-    return Method(mode, bool(align_corners), antialias)
+    # PyTorch lets its filters refuse the align_corners that they do not have.
+    corners = align_corners or None if mode.needs_antialias else align_corners
+    try:
+        return Method.asked_for(mode, corners, bool(antialias))
+    except SwitchError as error:
+        is_of_corners = error.switch == "align_corners" and not mode.needs_antialias
+        in_our_words = f"mode {name} has no align_corners; leave it None"
+        raise ValueError(in_our_words if is_of_corners else str(error)) from error
 
 
 def _check_input(array: Array, mode: Mode) -> None:
@@ -158,7 +169,8 @@ def _axes(
             raise ValueError("recompute_scale_factor does not go with size; use scale_factor")
         wanted = _per_axis("size", size, len(sizes))
         return [
-            axis_from_size(n, _as_int(out), method) for n, out in zip(sizes, wanted, strict=True)
+            axis_from_size(n, as_int("size", out), method)
+            for n, out in zip(sizes, wanted, strict=True)
         ]
     factors = _per_axis("scale_factor", scale_factor, len(sizes))
     return [
@@ -173,12 +185,6 @@ def _per_axis(name: str, value: Any, spatial: int) -> list[Any]:
     if len(value) != spatial:
         raise ValueError(f"{name} has {len(value)} numbers for {spatial} spatial axes")
     return list(value)
-
-
-def _as_int(value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"size must be whole numbers, not {value!r}")
-    return int(value)
 
 
 def _as_float(value: Any) -> float:

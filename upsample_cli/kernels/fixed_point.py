@@ -60,7 +60,7 @@ def along_rows(
 
 
 @kernel
-def along_windows(
+def along_runs(
     source: Array,
     picked: Array,
     first: Array,
@@ -72,9 +72,9 @@ def along_windows(
 ) -> None:
     """Weigh consecutive taps of 1, 3 or 4 channels within each row, by ``lanes``.
 
-    first : int64 (size_out,), the value at which each output's window begins
+    first : int64 (size_out,), the value at which each output's run of taps begins
     weights : int32 (size_out, taps), as ``lanes`` takes them
-    padded : scratch, uint8 (4, values_in + overhang), as ``sampling.rows.WindowPlan`` says
+    padded : scratch, uint8 (4, values_in + overhang), as ``sampling.rows.RunPlan`` says
     """
     rows = target.shape[0]
     step = 4 if channels == 1 else 1

@@ -83,7 +83,7 @@ class Kernel:
         return flat
 
     def prepare(self, signature: Signature) -> Callable[..., Any]:
-        """Return the machine code for a signature, from the store if it is there."""
+        """Return the machine code for a signature, from the cache if it is there."""
         with _lock:
             address = self._stored(signature) or self._compiled(signature)
         return self.callable_at(address, signature)
@@ -111,7 +111,7 @@ class Kernel:
         return address
 
     def made(self, signature: Signature) -> bytes:
-        """Compile for a signature, whatever the store holds.
+        """Compile for a signature, whatever the cache holds.
 
         Raises
         ------

@@ -3,9 +3,9 @@
 A vector of 16 lanes holds four taps of four things: the channels of one pixel, or one value in
 each of four rows. It is portable LLVM code; a CPU with shorter vectors takes several of them.
 
-Each function sums a window of consecutive taps, as ``fixed_point`` says. The weights are int32
+Each function sums a run of consecutive taps, as ``fixed_point`` says. The weights are int32
 (outputs, taps), the taps a multiple of 4; one of weight 0 may lie past a row's own values, as far
-as ``sampling.rows.WindowPlan.overhang`` says, where there must be memory to read. The four
+as ``sampling.rows.RunPlan.overhang`` says, where there must be memory to read. The four
 results are the bytes of a uint32, the first one lowest.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 from upsample_cli.errors import RequestError
 from upsample_cli.files.images.options import ImageOptions
 from upsample_cli.sampling.mapping import Like
-from upsample_cli.sampling.modes import DIMENSION_BOUND, MODES, Method
+from upsample_cli.sampling.modes import Method, SwitchError, mode_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -100,7 +100,7 @@ class ResampleRequest(FileRequest):
         if self.labels and self.mode not in (None, LABEL):
             raise RequestError("--labels", f"does not go with mode {self.mode}", "drop one of them")
         if self.mode is not None or self.labels:
-            method_of(self, self.mode or LABEL, 0)
+            method_of(self, self.mode or LABEL)
         if self.dtype is not None:
             named_dtype(self.dtype)
 
@@ -222,33 +222,23 @@ class ConvolveRequest(FileRequest):
                 raise RequestError(name, "goes with --weight; --kernel brings its own", "drop it")
 
 
-def method_of(request: ResampleRequest, name: str, dimensions: int) -> Method:
-    """Return the method of a mode on data of so many dimensions.
+def method_of(request: ResampleRequest, name: str) -> Method:
+    """Return the method of a mode, with the switches that were asked for.
 
     Raises
     ------
     RequestError
         If an option does not go with the mode.
     """
-    mode = MODES[DIMENSION_BOUND.get(name, (name, dimensions))[0]]
-    if request.align_corners is not None and not mode.allows_align_corners:
-        allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
-        raise RequestError(
-            "--align-corners" if request.align_corners else "--no-align-corners",
-            f"mode {mode.name} has no such option",
-            f"use {allowed}, or drop it",
-        )
-    if request.antialias and not mode.allows_antialias:
-        allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
-        raise RequestError(
-            "--antialias", f"mode {mode.name} has no such option", f"use {allowed}, or drop it"
-        )
-    antialias = mode.needs_antialias if request.antialias is None else request.antialias
-    if mode.needs_antialias and not antialias:
-        raise RequestError(
-            "--no-antialias", f"mode {mode.name} is always antialiased", "drop the option"
-        )
-    return Method(mode, bool(request.align_corners), antialias)
+    mode = mode_named(name)
+    try:
+        return Method.asked_for(mode, request.align_corners, request.antialias)
+    except SwitchError as error:
+        option = f"--{'' if error.value else 'no-'}{error.switch.replace('_', '-')}"
+        problem, remedy = "has no such option", f"use {error.allowed}, or drop it"
+        if not error.allowed:
+            problem, remedy = "is always antialiased", "drop the option"
+        raise RequestError(option, f"mode {mode.name} {problem}", remedy) from error
 
 
 def named_dtype(name: str) -> np.dtype[Any]:

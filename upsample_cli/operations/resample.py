@@ -25,8 +25,8 @@ from upsample_cli.operations.labels import Labels, labels_of
 from upsample_cli.operations.output import Contents, loss_warning
 from upsample_cli.operations.requests import LABEL, ResampleRequest, method_of, named_dtype
 from upsample_cli.operations.work import Work, from_source
-from upsample_cli.passes.arithmetic import copied_where_equal, is_fixed_point
 from upsample_cli.passes.axis_by_axis import AxisByAxis
+from upsample_cli.passes.choosing import scaled_axes
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
 from upsample_cli.passes.streamed import Planes, Streamed
 from upsample_cli.resources.budget import loading_bytes
@@ -277,7 +277,8 @@ def prepare(request: ResampleRequest, input_name: str) -> Resampling:
 def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     labels = labels_of(source)
     mode = request.mode or (LABEL if request.labels or labels.are_said else "linear")
-    method = method_of(request, mode, _settled_dimensions(request, mode, source))
+    _settle_dimensions(request, mode, source)
+    method = method_of(request, mode)
     if not isinstance(request.target, Target):
         from upsample_cli.operations.other_grid import onto_grid
 
@@ -287,9 +288,8 @@ def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     dtype_out = dtype_in if request.dtype is None else named_dtype(request.dtype)
     if source.kind == "image" and dtype_out != dtype_in:
         image_mode = mode_for_dtype(image_mode, dtype_out)
-    is_scaled = request.target.kind == "scale"
-    if is_scaled and is_fixed_point(method, dtype_in, dtype_out, len(axes)):
-        axes = copied_where_equal(axes)
+    if request.target.kind == "scale":
+        axes = scaled_axes(axes, method, dtype_in, dtype_out)
     # Taps and weights are arrays too, as long as the axes.
     check_memory(f"--{request.target.kind}", sum(_plan_bytes(axis, method) for axis in axes))
     with named_dtype_errors(request, source):
@@ -363,8 +363,8 @@ def _plan_bytes(axis: AxisMap, method: Method) -> int:
     return axis.size_out * OUTPUT_BYTES + inputs * axis.size_in * TAP_BYTES
 
 
-def _settled_dimensions(request: ResampleRequest, mode: str, source: "Source") -> int:
-    """Settle how many axes of an array are spatial; return how many axes are resampled."""
+def _settle_dimensions(request: ResampleRequest, mode: str, source: "Source") -> None:
+    """Settle how many axes of an array are spatial, and refuse a mode that is for others."""
     bound = DIMENSION_BOUND.get(mode)
     if source.kind == "array":
         wanted = len(request.target.values)
@@ -375,7 +375,6 @@ def _settled_dimensions(request: ResampleRequest, mode: str, source: "Source") -
         kind = "an image" if source.kind == "image" else f"{dimensions}-D data"
         problem = f"{mode} is for {bound[1]}-D data, but {source.name} is {kind}"
         raise RequestError("--mode", problem, f"use {bound[0]}")
-    return dimensions
 
 
 def _axes(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.resampler import Plans, Resampler, pass_elements
+from upsample_cli.passes.arithmetic import Plans
+from upsample_cli.passes.resampler import Resampler, pass_elements
 from upsample_cli.resources.threads import run_all
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
@@ -76,7 +77,7 @@ def weighing_bytes(
 
 def _weigh_rows(resampler: Resampler, pixels: Array, lo: int, output: Array) -> int:
     opaque = np.iinfo(pixels.dtype).max
-    first, last, plans = resampler.window(lo, lo + len(output))
+    first, last, plans = resampler.part(lo, lo + len(output))
     touched = _has_tap(pixels[first:last, :, -1] < opaque, plans) & (output[..., -1] > 0)
     if not touched.any():
         return 0

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.averaging import average
-from upsample_cli.passes.arithmetic import Floating, Joint
+from upsample_cli.passes.arithmetic import Plans
+from upsample_cli.passes.sums import JointFloating
 from upsample_cli.sampling.axis import AxisMap, AxisPlan, copying_plan
 from upsample_cli.sampling.modes import Method
 
@@ -25,24 +26,13 @@ def averages_windows(axes: Sequence[AxisMap], method: Method, element: np.dtype[
     return any(axis.size_out > 1 for axis in axes)
 
 
-class Averaging(Joint):
-    """Means over windows, which end in the last bit otherwise than a mean along x, then y."""
+class Averaging(JointFloating):
+    """Means over windows, which end in the last bit otherwise than a mean along x, then y.
 
-    def __init__(self, method: Method, element: np.dtype[Any]) -> None:
-        float_type = np.float64 if element == np.float64 else np.float32
-        super().__init__(method, float_type)
-        self.values = Floating(method, float_type, float_type)
-        self.dtype = self.values.dtype
-        self.description = self.values.description
+    No axis is left out: one voxel is a window as well.
+    """
 
-    def keeps(self, axis: AxisMap) -> bool:  # noqa: ARG002
-        """No axis is left out: one voxel is a window as well."""
-        return False
-
-    def load(self, block: Array) -> Array:
-        return self.values.load(block)
-
-    def sample(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
+    def sample(self, source: Array, plans: Plans, target: Array) -> None:
         *outer, columns = plans
         rows = outer[0] if outer else copying_plan(1)
         assert rows is not None
@@ -55,12 +45,6 @@ class Averaging(Joint):
             int(columns.counts.min()),
             target.reshape(*target.shape[:2], -1),
         )
-
-    def destination(self, target: Array) -> Array | None:
-        return self.values.destination(target)
-
-    def store(self, block: Array, target: Array) -> int:
-        return self.values.store(block, target)
 
 
 def _as_images(block: Array) -> Array:

@@ -1,6 +1,6 @@
-"""Grids that lie oblique to each other: every sample by itself, from a window of input planes.
+"""Grids that lie oblique to each other: every sample by itself, from planes that are held.
 
-A window reaches from the first plane that any later output reads to the last that this one reads.
+The planes reach from the first plane that any later output reads to the last that this one reads.
 Where the output's planes run along the input's, that is a few planes; across them, up to all.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import direct
-from upsample_cli.passes.arithmetic import Arithmetic, Labelling, choose_arithmetic
+from upsample_cli.passes.arithmetic import Arithmetic
+from upsample_cli.passes.choosing import choose_arithmetic
 from upsample_cli.passes.elements import as_real
 from upsample_cli.passes.streamed import Planes, Streamed
 from upsample_cli.passes.streaming import CHUNK_BYTES, FEW_PLANES
@@ -57,7 +58,7 @@ Plan = list[tuple[tuple[int, int], tuple[int, int]]]
 """The slabs of output planes, each with the input planes that are held for it; half-open."""
 
 
-class PlaneWindow:
+class HeldPlanes:
     """Input planes that slide along as they are read.
 
     Parameters
@@ -88,7 +89,7 @@ class PlaneWindow:
     ) -> None:
         self.arithmetic = arithmetic
         lanes = plane[-1] * arithmetic.lanes(element)
-        self.loads_as_read = _loads_as_read(arithmetic, element)
+        self.loads_as_read = arithmetic.loads_as_is(element)
         shape = (capacity, *plane[:-1], lanes)
         self.planes = np.empty(shape, arithmetic.dtype)
         self.as_read = self.planes.view(element) if self.loads_as_read else self.planes
@@ -112,12 +113,6 @@ class PlaneWindow:
             else:
                 self.planes[room] = self.arithmetic.load(source.read(stop - self.end))
             self.end = stop
-
-
-def _loads_as_read(arithmetic: Arithmetic, element: np.dtype[Any]) -> bool:
-    """Whether a value is loaded as the bytes that were read."""
-    probe = np.zeros((1, 1, 1), element)
-    return np.may_share_memory(arithmetic.load(probe), probe)
 
 
 def _capacity(plan: Plan) -> int:
@@ -169,14 +164,14 @@ class DirectResampler(Streamed):
     def _item(
         self, source: Planes, channels: int, threads: int, division: int
     ) -> Iterator[tuple[Array, int]]:
-        plan = self._windows(channels, threads, division)
+        plan = self._holds(channels, threads, division)
         shape = (*self.shape_in[1:], channels)
-        window = PlaneWindow(_capacity(plan), shape, self.dtype_in, self.arithmetic)
+        held = HeldPlanes(_capacity(plan), shape, self.dtype_in, self.arithmetic)
         for (lo, hi), (first, last) in plan:
-            window.move(first, last, source, division)
+            held.move(first, last, source, division)
             slab = np.empty((hi - lo, *self.shape_out[1:], channels), self.dtype_out)
-            yield slab, self._sample(window, lo, slab, threads)
-        source.skip(self.shape_in[0] - window.end)
+            yield slab, self._sample(held, lo, slab, threads)
+        source.skip(self.shape_in[0] - held.end)
 
     def working_bytes(self, channels: int, pieces: Pieces) -> int:
         """Return an estimate of the memory that an item needs."""
@@ -184,14 +179,14 @@ class DirectResampler(Streamed):
         values = channels * self.arithmetic.lanes(self.dtype_in)
         plane = math.prod(self.shape_in[1:]) * values * self.arithmetic.dtype.itemsize
         slab = self._slab_planes(channels, threads, division) * self._plane_bytes(channels)
-        capacity = _capacity(self._windows(channels, threads, division))
+        capacity = _capacity(self._holds(channels, threads, division))
         at_once = min(capacity, max(1, CHUNK_BYTES // division // plane))
         own = math.prod(self.shape_in[1:]) * channels * self.dtype_in.itemsize
-        read = 0 if _loads_as_read(self.arithmetic, self.dtype_in) else at_once * (plane + own)
+        read = 0 if self.arithmetic.loads_as_is(self.dtype_in) else at_once * (plane + own)
         # A thread samples a share of its slab at a time.
         sampled = slab // self.dtype_out.itemsize * self.arithmetic.dtype.itemsize
         sampled //= SHARES_PER_THREAD if threads > 1 else 1
-        if self.arithmetic.destination(np.empty(1, self.dtype_out)) is not None:
+        if self.arithmetic.stores_as_is(self.dtype_out):
             sampled = 0
         return capacity * plane + read + 2 * slab + sampled
 
@@ -203,7 +198,7 @@ class DirectResampler(Streamed):
         most = max(least, CHUNK_BYTES // division // self._plane_bytes(channels))
         return min(most, self.shape_out[0])
 
-    def _windows(self, channels: int, threads: int, division: int) -> "Plan":
+    def _holds(self, channels: int, threads: int, division: int) -> "Plan":
         """Return the slabs [lo, hi), each with the input planes [first, last) to be held for it."""
         size, depth = self._slab_planes(channels, threads, division), self.shape_out[0]
         slabs = [(lo, min(lo + size, depth)) for lo in range(0, depth, size)]
@@ -215,16 +210,16 @@ class DirectResampler(Streamed):
         held = [(min(first, last), last) for first, last in zip(firsts, lasts, strict=True)]
         return list(zip(slabs, held, strict=True))
 
-    def _sample(self, window: "PlaneWindow", lo: int, slab: Array, threads: int) -> int:
+    def _sample(self, held: "HeldPlanes", lo: int, slab: Array, threads: int) -> int:
         """Fill the output planes from ``lo`` on; return how many values did not fit."""
         rows = slab.reshape(-1, math.prod(slab.shape[2:]))
         shares = min(len(rows), threads * SHARES_PER_THREAD) if threads > 1 else 1
         edges = [len(rows) * share // shares for share in range(shares + 1)]
-        frame = (window.origin, *self.shape_in)
+        frame = (held.origin, *self.shape_in)
         tasks = [
             partial(
                 self._sample_rows,
-                window.planes.reshape(-1),
+                held.planes.reshape(-1),
                 frame,
                 lo * self.shape_out[1] + begin,
                 rows[begin:end],
@@ -235,7 +230,7 @@ class DirectResampler(Streamed):
         return sum(run_all(tasks, threads))
 
     def _sample_rows(
-        self, window: Array, frame: tuple[int, ...], first: int, rows: Array, channels: int
+        self, planes: Array, frame: tuple[int, ...], first: int, rows: Array, channels: int
     ) -> int:
         fills = _fill_of(self.arithmetic, self.dtype_in, self.fill, channels)
         destination = self.arithmetic.destination(rows)
@@ -245,8 +240,8 @@ class DirectResampler(Streamed):
             target = scratch("sampled", shape, self.arithmetic.dtype)
         matrix = np.ascontiguousarray(self.mapping.matrix[:3])
         where = matrix, fills, first, self.shape_out[1]
-        own = (self.arithmetic.sign,) if isinstance(self.arithmetic, Labelling) else ()
-        self.sampler.kernel(window, frame, *where, *own, target)
+        own = self.arithmetic.kernel_arguments
+        self.sampler.kernel(planes, frame, *where, *own, target)
         return 0 if destination is not None else self.arithmetic.store(target, rows)
 
 

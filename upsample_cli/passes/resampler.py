@@ -14,22 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Arithmetic, Joint, Separable, choose_arithmetic
-from upsample_cli.passes.averaging import Averaging, averages_windows
-from upsample_cli.passes.small import choose_small
-from upsample_cli.resources.scratch import scratch
+from upsample_cli.passes.arithmetic import Arithmetic, Plans, planned_shape
+from upsample_cli.passes.choosing import choose_for_tensor
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
 
 Array = NDArray[Any]
-Plans = Sequence[AxisPlan | None]
 
 PLANS_KEPT, LARGEST_KEPT = 32, 2**19
 """How many plans wait for a resample of the same sizes, and the largest taps, in bytes, of one."""
-
-LONG_ROW = 16
-"""Values from which on a row is worth a vector loop of its own."""
-
 
 _plans: OrderedDict[Any, AxisPlan] = OrderedDict()
 
@@ -72,34 +65,26 @@ class Resampler:
         self.axes = list(axes)
         self.dtype_in = np.dtype(dtype_in)
         self.dtype_out = np.dtype(dtype_out if dtype_out is not None else dtype_in)
-        self.arithmetic: Arithmetic = choose_arithmetic(
-            self.axes, method, self.dtype_in, self.dtype_out
+        self.channels = channels
+        self.arithmetic, self.rest = choose_for_tensor(
+            self.axes, method, self.dtype_in, self.dtype_out, channels
         )
-        self.channels, self.rest = channels, None
-        if channels is not None and averages_windows(self.axes, method, self.dtype_in):
-            self.arithmetic = Averaging(method, self.dtype_in)
-        elif channels is not None:
-            self.arithmetic, self.rest = choose_small(
-                self.axes, method, self.arithmetic, self.dtype_in, channels
-            )
         self.plans: Plans = [
             None if self.arithmetic.keeps(axis) else _kept_plan(self.arithmetic, axis)
             for axis in self.axes
         ]
         self.shape_in = tuple(axis.size_in for axis in self.axes)
         self.shape_out = tuple(axis.size_out for axis in self.axes)
-        # What takes all axes at once needs their voxels: its planes wait as they came.
-        is_separable = isinstance(self.arithmetic, Separable)
-        nothing: Plans = [None] * len(self.plans[1:])
-        self.plans_of_planes: Plans = [None, *(self.plans[1:] if is_separable else nothing)]
-        """By these a plane is passed alone, before it waits for others of the slowest axis."""
-        self.plans_of_window: Plans = [
-            self.plans[0],
-            *(nothing if is_separable else self.plans[1:]),
-        ]
-        """By these the planes are passed then."""
-        self.waiting_shape = (self.shape_out if is_separable else self.shape_in)[1:]
+        self.plans_of_planes, self.plans_of_ring = self.arithmetic.split(self.plans)
+        """By the first a plane is passed alone, before it waits for others of the slowest axis;
+        by the second the planes are passed then."""
+        self.waiting_shape = planned_shape(self.plans_of_planes, self.shape_in)[1:]
         """The shape of a plane that waits."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing lies between an item and its output: no other dtype, and no pass."""
+        return self.arithmetic.is_bare and self.dtype_in == self.dtype_out
 
     def runs(self, begin: int, end: int) -> Iterator[tuple[int, int, "Resampler"]]:
         """Yield the items [lo, hi) of [begin, end) that one arithmetic takes, and its resampler.
@@ -132,10 +117,10 @@ class Resampler:
 
     def slab(self, source: Array, lo: int, hi: int, target: Array) -> int:
         """Resample one item into the output slab [lo, hi) of its slowest axis."""
-        first, last, plans = self.window(lo, hi)
+        first, last, plans = self.part(lo, hi)
         return self.run(source[np.newaxis, first:last], plans, target[np.newaxis])
 
-    def window(self, lo: int, hi: int) -> tuple[int, int, Plans]:
+    def part(self, lo: int, hi: int) -> tuple[int, int, Plans]:
         """Return which planes [first, last) the output slab [lo, hi) reads, and its plans."""
         outer = self.plans[0]
         if outer is None:
@@ -150,61 +135,8 @@ class Resampler:
     def run_loaded(self, work: Array, plans: Plans, target: Array) -> int:
         """Do the same with a block that is already in the arithmetic's dtype."""
         destination = self.arithmetic.destination(target)
-        work = apply_passes(self.arithmetic, work, plans, destination)
+        work = self.arithmetic.apply(work, plans, destination)
         return 0 if work is destination else self.arithmetic.store(work, target)
-
-
-def apply_passes(
-    arithmetic: Arithmetic,
-    work: Array,
-    plans: Plans,
-    destination: Array | None = None,
-    planes: Array | None = None,
-) -> Array:
-    """Return ``work`` (items, *spatial, channels) with every plan applied, x first.
-
-    The last pass writes to ``destination`` if there is one; then that is what is returned. What is
-    returned otherwise is scratch. ``planes`` are those of the slowest axis that are wanted.
-    """
-    plans = list(plans)
-    to_do = [index for index, plan in enumerate(plans) if plan is not None]
-    if not to_do:
-        return work if planes is None else work[:, planes]
-    if isinstance(arithmetic, Joint):
-        return _sampled(arithmetic, work, plans, destination)
-    assert isinstance(arithmetic, Separable)
-    for index in reversed(to_do):
-        plan = plans[index]
-        assert plan is not None
-        before, size_in, after = _around(work.shape, index)
-        row = math.prod(after)
-        is_long = row >= LONG_ROW
-        picked = np.arange(math.prod(before), dtype=np.uint32).reshape(before)
-        if planes is not None:
-            work = work[:, planes] if is_long else work
-            picked, planes = picked[:, planes], None
-        outer = plans[index - 1] if index else None
-        if outer is not None and not is_long:
-            # Rows that the next pass does not read need no pass along them.
-            used, plans[index - 1] = outer.compacted(before[-1])
-            picked = picked[..., used]
-        shape = (*picked.shape, plan.size_out, *after)
-        is_last = index == to_do[0] and destination is not None
-        target = destination if is_last else scratch(f"pass {index}", shape, arithmetic.dtype)
-        assert target is not None
-        if is_long:
-            blocks = target.reshape(-1, plan.size_out, row)
-            arithmetic.across(work.reshape(-1, size_in, row), plan, blocks)
-        else:
-            rows = target.reshape(picked.size, -1)
-            arithmetic.along(work.reshape(-1, size_in * row), picked.reshape(-1), plan, row, rows)
-        work = target
-    return work
-
-
-def stores_directly(resampler: Resampler) -> bool:
-    """Whether the last pass writes to the target itself."""
-    return resampler.arithmetic.destination(np.empty(1, resampler.dtype_out)) is not None
 
 
 def pass_elements(resampler: Resampler, plans: Plans) -> int:
@@ -212,30 +144,6 @@ def pass_elements(resampler: Resampler, plans: Plans) -> int:
 
     That is once loaded, if it has to be converted, and between one pass and the next.
     """
-    probe = np.zeros((1, 1), resampler.dtype_in)
-    sizes = list(resampler.shape_in[1:])
-    is_converted = not np.may_share_memory(resampler.arithmetic.load(probe), probe)
-    total = math.prod(sizes) if is_converted else 0
-    if isinstance(resampler.arithmetic, Joint):
-        return total
-    to_do = [index for index, plan in enumerate(plans[1:]) if plan is not None]
-    for index in to_do[:0:-1]:
-        sizes[index] = resampler.shape_out[index + 1]
-        total += math.prod(sizes)
-    return total
-
-
-def _sampled(arithmetic: Joint, work: Array, plans: Plans, destination: Array | None) -> Array:
-    sizes = [
-        size if plan is None else plan.size_out
-        for plan, size in zip(plans, work.shape[1:-1], strict=True)
-    ]
-    shape = (len(work), *sizes, work.shape[-1])
-    target = scratch("sampled", shape, arithmetic.dtype) if destination is None else destination
-    arithmetic.sample(work, plans, target)
-    return target
-
-
-def _around(shape: tuple[int, ...], index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    """Split a shape (items, *spatial, channels) around spatial axis ``index``."""
-    return shape[: index + 1], shape[index + 1], shape[index + 2 :]
+    arithmetic, plane = resampler.arithmetic, resampler.shape_in[1:]
+    loaded = 0 if arithmetic.loads_as_is(resampler.dtype_in) else math.prod(plane)
+    return loaded + sum(map(math.prod, arithmetic.between(plans[1:], plane)))

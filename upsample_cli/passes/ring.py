@@ -1,4 +1,4 @@
-"""A window of planes that slides along the slowest axis, each passed along the faster ones once."""
+"""A ring of planes that moves along the slowest axis, each passed along the faster ones once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample_cli.passes.resampler import Resampler, apply_passes
+from upsample_cli.passes.resampler import Resampler
 from upsample_cli.resources.scratch import scratch
 
 Array = NDArray[Any]
@@ -62,7 +62,7 @@ class PlaneRing:
 
         target : (hi - lo, *shape_out[1:], channels) of the output's dtype
         """
-        plans = [self.plan.part(lo, hi), *self.resampler.plans_of_window[1:]]
+        plans = [self.plan.part(lo, hi), *self.resampler.plans_of_ring[1:]]
         return self.resampler.run_loaded(self.slots, plans, target[np.newaxis])
 
     def needed(self, lo: int, hi: int) -> tuple[int, int]:
@@ -81,7 +81,7 @@ def pass_planes(
     run = planes[np.newaxis, first : indices[-1] + 1]
     wanted = None if len(indices) == run.shape[1] else indices - first
     work = resampler.arithmetic.load(run)
-    result = apply_passes(resampler.arithmetic, work, resampler.plans_of_planes, target, wanted)
+    result = resampler.arithmetic.apply(work, resampler.plans_of_planes, target, wanted)
     if result is not target:
         target[...] = result
 

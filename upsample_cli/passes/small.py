@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import small
-from upsample_cli.passes.arithmetic import Arithmetic, Copying, Floating, Joint
+from upsample_cli.passes.arithmetic import Arithmetic, Plans
+from upsample_cli.passes.copying import Copying
+from upsample_cli.passes.sums import JointFloating
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.axis import AxisMap, AxisPlan
 from upsample_cli.sampling.modes import Method
@@ -38,28 +40,21 @@ class SmallCopying(Copying):
         return plan_small_nearest(axis, self.method)
 
 
-class SmallBlending(Joint):
-    """Bilinear onto small images, in the order that PyTorch has for ``dtype`` and the channels."""
+class SmallBlending(JointFloating):
+    """Bilinear onto small images, in the order that PyTorch has for ``dtype`` and the channels.
+
+    No axis is left out: an infinity times a weight of 0 is a part of the result.
+    """
 
     def __init__(self, method: Method, element: np.dtype[Any], *, is_group: bool) -> None:
-        float_type = np.float64 if element == np.float64 else np.float32
-        super().__init__(method, float_type)
-        self.values = Floating(method, float_type, float_type)
-        self.dtype = self.values.dtype
+        super().__init__(method, element)
         self.description = f"{self.dtype.name}, as PyTorch does for small images"
         self.order = (GROUP_ORDER if is_group else REST_ORDER)[element.name]
-
-    def keeps(self, axis: AxisMap) -> bool:  # noqa: ARG002
-        """No axis is left out: an infinity times a weight of 0 is a part of the result."""
-        return False
 
     def plan(self, axis: AxisMap) -> AxisPlan:
         return plan_small_linear(axis, self.method, self.coordinate_type)
 
-    def load(self, block: Array) -> Array:
-        return self.values.load(block)
-
-    def sample(self, source: Array, plans: Sequence[AxisPlan | None], target: Array) -> None:
+    def sample(self, source: Array, plans: Plans, target: Array) -> None:
         rows, columns = plans
         assert rows is not None
         assert columns is not None
@@ -74,12 +69,6 @@ class SmallBlending(Joint):
             scratch("held", (2,), np.int64),
             target.reshape(*target.shape[:2], -1),
         )
-
-    def destination(self, target: Array) -> Array | None:
-        return self.values.destination(target)
-
-    def store(self, block: Array, target: Array) -> int:
-        return self.values.store(block, target)
 
 
 def _of_values(columns: AxisPlan, channels: int) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""The slowest axis, passed while its planes arrive: a window of planes, never the volume.
+"""The slowest axis, passed while its planes arrive: a ring of planes, never the volume.
 
 Planes come in their order, and each is passed along the faster axes once. An output plane is
 computed as soon as every plane that it reads has come.
@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels.separable import accumulate
-from upsample_cli.passes.arithmetic import Floating, Joint
-from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
+from upsample_cli.passes.resampler import Resampler, pass_elements
 from upsample_cli.passes.ring import PlaneRing, pass_planes
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.resources.threads import run_all
@@ -29,8 +28,8 @@ CHUNK_BYTES = 8 * 2**20
 FEW_PLANES = 4
 """Planes larger than a chunk are still taken by so many, to keep a few threads busy."""
 
-WINDOW_BYTES = 32 * 2**20
-"""The largest window of input planes; wider filters keep the sums of output planes instead."""
+RING_BYTES = 32 * 2**20
+"""The largest ring of input planes; wider filters keep the sums of output planes instead."""
 
 
 def stream_item(
@@ -70,11 +69,11 @@ def stream_item(
     elif _is_wide(resampler, outer, first.shape[-1], division):
         yield from _summed(resampler, outer, chunks, threads)
     else:
-        yield from _windowed(resampler, outer, chunks, threads, slab_planes)
+        yield from _by_ring(resampler, outer, chunks, threads, slab_planes)
 
 
-def window_bytes(resampler: Resampler, channels: int, chunk_planes: int, division: int = 1) -> int:
-    """Return the memory that the window or the sums of one item need."""
+def ring_bytes(resampler: Resampler, channels: int, chunk_planes: int, division: int = 1) -> int:
+    """Return the memory that the ring or the sums of one item need."""
     outer = resampler.plans[0]
     plane = _plane_bytes(resampler, channels)
     if outer is None:
@@ -88,7 +87,7 @@ def stream_bytes(resampler: Resampler, channels: int, pieces: Pieces) -> int:
     """Return the memory that one item needs while it is streamed.
 
     That is two chunks and two slabs, as the one before is held while the next is made; the
-    window; and what lies between reading and the window, and between the window and a slab.
+    ring; and what lies between reading and the ring, and between the ring and a slab.
     """
     outer = resampler.plans[0]
     chunk, slab = planes_per_chunk(resampler, channels, pieces.threads, pieces.division)
@@ -97,17 +96,16 @@ def stream_bytes(resampler: Resampler, channels: int, pieces: Pieces) -> int:
     loading = shared(chunk, pieces.threads) * between * resampler.arithmetic.dtype.itemsize
     plane_in = math.prod(resampler.shape_in[1:]) * channels * resampler.dtype_in.itemsize
     plane_out = math.prod(resampler.shape_out[1:]) * channels * resampler.dtype_out.itemsize
-    window = window_bytes(resampler, channels, chunk, pieces.division)
-    storing = 0 if stores_directly(resampler) else _plane_bytes(resampler, channels)
-    if isinstance(resampler.arithmetic, Joint) and storing:
-        storing = storing * math.prod(resampler.shape_out[1:]) // math.prod(resampler.shape_in[1:])
+    ring = ring_bytes(resampler, channels, chunk, pieces.division)
+    is_stored = not resampler.arithmetic.stores_as_is(resampler.dtype_out)
+    storing = is_stored * _work_bytes(resampler, resampler.shape_out[1:], channels)
     if outer is None:
         slab, storing = chunk, storing * bool(between)
     elif _is_wide(resampler, outer, channels, pieces.division):
         slab, storing = 1, 0
-        window += chunk * _plane_bytes(resampler, channels)
+        ring += chunk * _plane_bytes(resampler, channels)
     storing *= shared(slab, pieces.threads)
-    return 2 * chunk * plane_in + loading + window + storing + 2 * slab * plane_out
+    return 2 * chunk * plane_in + loading + ring + storing + 2 * slab * plane_out
 
 
 def shared(planes: int, threads: int) -> int:
@@ -129,7 +127,7 @@ def _copied(
         yield slab[0], sum(run_all(tasks, threads))
 
 
-def _windowed(
+def _by_ring(
     resampler: Resampler,
     outer: AxisPlan,
     chunks: Iterable[Array],
@@ -232,13 +230,19 @@ def _overlap(outer: AxisPlan) -> int:
 
 
 def _is_wide(resampler: Resampler, outer: AxisPlan, channels: int, division: int) -> bool:
-    window = _reach(outer) * _plane_bytes(resampler, channels) * division
-    return isinstance(resampler.arithmetic, Floating) and outer.width > 4 and window > WINDOW_BYTES
+    ring = _reach(outer) * _plane_bytes(resampler, channels) * division
+    return resampler.arithmetic.sums_planes and outer.width > 4 and ring > RING_BYTES
 
 
 def _plane_bytes(resampler: Resampler, channels: int) -> int:
+    """Return the memory of a plane that waits."""
+    return _work_bytes(resampler, resampler.waiting_shape, channels)
+
+
+def _work_bytes(resampler: Resampler, shape: tuple[int, ...], channels: int) -> int:
+    """Return the memory of so many elements in the arithmetic's dtype."""
     lanes = resampler.arithmetic.lanes(resampler.dtype_in) * channels
-    return math.prod(resampler.waiting_shape) * lanes * resampler.arithmetic.dtype.itemsize
+    return math.prod(shape) * lanes * resampler.arithmetic.dtype.itemsize
 
 
 def planes_per_chunk(

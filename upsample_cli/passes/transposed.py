@@ -99,7 +99,7 @@ def transposed_array(
     offsets, weights, starts = _terms(weight, axes, (volume, plane, row, 1))
     biases = np.zeros((len(bias), weights.shape[0] // len(bias) * ROWS), bias.dtype)
     biases[:, : bias.shape[1]] = bias
-    steps = np.array(
+    axis_table = np.array(
         [[axis.window.stride, axis.window.padding, axis.first_q] for axis in axes], np.int64
     ).T.copy()
     stride, lanes = windows[2].stride, VECTOR_BYTES // source.itemsize
@@ -110,7 +110,7 @@ def transposed_array(
         scratch = np.empty(stride * ROWS * part, source.dtype)
         layout = np.array([channels * volume, plane, row, 1], np.int64)
         transposed.transposed_rows(
-            *(padded, offsets, weights, starts, biases.ravel(), steps, layout),
+            *(padded, offsets, weights, starts, biases.ravel(), axis_table, layout),
             *(part, lo, min(hi, rows), scratch, target),
         )
         return 0

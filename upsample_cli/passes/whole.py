@@ -8,9 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from upsample_cli.passes.arithmetic import Copying, Separable
-from upsample_cli.passes.fused import fused
-from upsample_cli.passes.resampler import Resampler, pass_elements, stores_directly
+from upsample_cli.passes.resampler import Resampler, pass_elements
 from upsample_cli.passes.ring import PlaneRing, span
 from upsample_cli.resources.threads import run_all
 
@@ -63,10 +61,7 @@ def strip_bytes(resampler: Resampler, items: int, channels: int, threads: int) -
     value = channels * arithmetic.lanes(resampler.dtype_in) * arithmetic.dtype.itemsize
     item_in = math.prod(resampler.shape_in) * channels * resampler.dtype_in.itemsize
     item_out = math.prod(resampler.shape_out) * channels * resampler.dtype_out.itemsize
-    if resampler.dtype_in == resampler.dtype_out and not isinstance(arithmetic, Separable):
-        return 0
-    direct = stores_directly(resampler)
-    if direct and isinstance(arithmetic, Copying):
+    if resampler.is_bare:
         return 0
     size_in, size_out = resampler.shape_in[0], resampler.shape_out[0]
     if max(item_in, item_out) <= SLAB_BYTES:
@@ -81,7 +76,8 @@ def strip_bytes(resampler: Resampler, items: int, channels: int, threads: int) -
     # What waits for the slowest axis, and what lies before it and after it.
     waiting = 0 if resampler.plans[0] is None else math.prod(resampler.waiting_shape)
     before = pass_elements(resampler, resampler.plans)
-    after = 0 if direct else math.prod(resampler.shape_out[1:])
+    is_stored = not arithmetic.stores_as_is(resampler.dtype_out)
+    after = is_stored * math.prod(resampler.shape_out[1:])
     return threads * count * value * (rows_in * (waiting + before) + rows_out * after)
 
 
@@ -99,12 +95,14 @@ def _strip(
 ) -> int:
     """Resample one item into the outputs [lo, hi) of its slowest axis, slab by slab."""
     begin, end = outputs
+    if item.dtype == target.dtype:
+        strip = resampler.arithmetic.strip(resampler.plans, item, target)
+        if strip is not None:
+            strip(resampler.plans, item, target[begin:end], begin, end)
+            return 0
+    slab = end - begin if resampler.is_bare else slab
     slabs = [(lo, min(lo + slab, end)) for lo in range(begin, end, slab)]
-    if strip := fused(resampler, item, target):
-        strip(resampler, item, target[begin:end], begin, end)
-        return 0
-    outer, *inner = resampler.plans
-    if outer is None or all(plan is None for plan in inner):
+    if resampler.plans[0] is None or all(plan is None for plan in resampler.plans_of_planes):
         return sum(resampler.slab(item, lo, hi, target[lo:hi]) for lo, hi in slabs)
     ring = PlaneRing(resampler, item.shape[-1], span(resampler, slabs), is_own=True)
     misfits, filled = 0, 0

@@ -255,7 +255,7 @@ def _filtered(axis: AxisMap, method: Method, float_type: type[np.floating]) -> A
     last = np.minimum(_truncated_sum(centre + support), axis.size_in)
     first = np.minimum(first, axis.size_in - 1)
     counts = np.clip(last - first, 1, 2 * int(np.ceil(support)) + 1)
-    taps, inside = _windows(first, counts)
+    taps, inside = _runs(first, counts)
     offset = (taps.astype(float_type) - centre).astype(np.float64) + 0.5
     squeeze = float_type(1) / stretch
     weights = np.where(inside, mode.filter((offset * squeeze).astype(float_type)), 0)
@@ -278,12 +278,12 @@ def _area(axis: AxisMap, float_type: type[np.floating]) -> AxisPlan:
         first = np.floor(edge + EDGE_SLACK).astype(np.int64)
         last = np.ceil(edge + axis.step - EDGE_SLACK).astype(np.int64)
         first, last = np.maximum(first, 0), np.minimum(last, axis.size_in)
-    taps, inside = _windows(first, last - first)
+    taps, inside = _runs(first, last - first)
     weights = np.where(inside, 1 / (last - first), 0).astype(float_type)
     return AxisPlan(taps, weights, last - first)
 
 
-def _windows(
+def _runs(
     first: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     k = np.arange(int(counts.max()), dtype=np.int64)[:, np.newaxis]

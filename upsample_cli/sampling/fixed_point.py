@@ -46,5 +46,5 @@ def to_fixed_point(plan: AxisPlan, tap_order: Sequence[int] = ()) -> AxisPlan:
     away_from_zero = np.copysign(0.5, merged)
     weights = np.trunc(merged * 2**precision + away_from_zero).astype(np.int32)
     counts = plan.taps.max(axis=0) - first + 1
-    steps = np.minimum(np.arange(plan.width)[:, np.newaxis], counts - 1)
-    return AxisPlan(first + steps, weights, counts, precision)
+    offsets = np.minimum(np.arange(plan.width)[:, np.newaxis], counts - 1)
+    return AxisPlan(first + offsets, weights, counts, precision)

@@ -166,13 +166,42 @@ DIMENSION_BOUND: dict[str, tuple[str, int]] = {
 """PyTorch's names that fix the number of dimensions: name → (mode, dimensions)."""
 
 
+MODE_NAMES = (*MODES, *DIMENSION_BOUND)
+"""All names that a mode can be asked for by."""
+
+
+def mode_named(name: str) -> Mode:
+    """Return the mode of one of MODE_NAMES.
+
+    >>> mode_named("trilinear").name
+    'linear'
+    """
+    return MODES[DIMENSION_BOUND[name][0] if name in DIMENSION_BOUND else name]
+
+
+class SwitchError(ValueError):
+    """A mode does not go with a switch.
+
+    ``switch`` is ``align_corners`` or ``antialias``, and ``value`` what was asked of it.
+    ``allowed`` are the modes that have the switch, in one string; empty where the mode cannot be
+    without it.
+    """
+
+    def __init__(self, mode: Mode, switch: str, *, value: bool, allowed: str = "") -> None:
+        has_not = f"has no {switch}; the modes that have: {allowed}"
+        super().__init__(
+            f"mode {mode.name} {has_not if allowed else f'is a filter; it needs {switch}=True'}"
+        )
+        self.switch, self.value, self.allowed = switch, value, allowed
+
+
 @dataclass(frozen=True)
 class Method:
     """How to resample: a mode with its two switches.
 
     Raises
     ------
-    ValueError
+    SwitchError
         If the mode does not allow what a switch asks for.
     """
 
@@ -181,17 +210,37 @@ class Method:
     antialias: bool = False
 
     def __post_init__(self) -> None:
-        name = self.mode.name
-        if self.align_corners and not self.mode.allows_align_corners:
-            allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
-            raise ValueError(f"mode {name} has no align_corners; the modes that have: {allowed}")
-        if self.antialias and not self.mode.allows_antialias:
-            allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
-            raise ValueError(f"mode {name} has no antialias; the modes that have: {allowed}")
-        if self.mode.needs_antialias and not self.antialias:
-            raise ValueError(f"mode {name} is a filter; it needs antialias=True")
+        _check_switches(self.mode, self.align_corners or None, self.antialias)
+
+    @classmethod
+    def asked_for(cls, mode: Mode, align_corners: bool | None, antialias: bool | None) -> "Method":
+        """Return the method of switches of which None was left to the mode.
+
+        >>> Method.asked_for(MODES["lanczos"], None, None).antialias
+        True
+
+        Raises
+        ------
+        SwitchError
+            If the mode does not allow what a switch asks for, or has no align_corners to refuse.
+        """
+        _check_switches(mode, align_corners, antialias)
+        is_filter = mode.needs_antialias if antialias is None else antialias
+        return cls(mode, bool(align_corners), is_filter)
 
     @property
     def copies_equal_sizes(self) -> bool:
         """Whether an axis whose size stays is copied, whatever its scale factor."""
         return self.antialias or self.mode.copies_equal_sizes
+
+
+def _check_switches(mode: Mode, align_corners: bool | None, antialias: bool | None) -> None:
+    """Raise SwitchError unless a mode goes with its switches; None is what nobody asked for."""
+    if align_corners is not None and not mode.allows_align_corners:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_align_corners)
+        raise SwitchError(mode, "align_corners", value=align_corners, allowed=allowed)
+    if antialias and not mode.allows_antialias:
+        allowed = ", ".join(m.name for m in MODES.values() if m.allows_antialias)
+        raise SwitchError(mode, "antialias", value=antialias, allowed=allowed)
+    if mode.needs_antialias and not (antialias or antialias is None):
+        raise SwitchError(mode, "antialias", value=False)

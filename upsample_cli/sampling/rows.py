@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from upsample_cli.sampling.axis import AxisPlan
 
-WINDOW_STEP = 4
+RUN_STEP = 4
 VECTOR_BYTES = 16
 """The taps that are summed at once, and the bytes that are read for them."""
 
@@ -102,12 +102,12 @@ def _phases(plan: AxisPlan, size_in: int, rows: RowPlan) -> PhasePlan | None:
 
 
 @dataclass(frozen=True)
-class WindowPlan:
-    """A plan whose taps are consecutive, each window as wide as the widest in steps of 4.
+class RunPlan:
+    """A plan whose taps are runs of consecutive values, each as long as the longest in steps of 4.
 
-    first : int64 (size_out,), the value at which each window begins, in a row's own values
+    first : int64 (size_out,), the value at which each run begins, in a row's own values
     weights : int32 (size_out, taps)
-    overhang : how many values past the end of a row the windows may reach
+    overhang : how many values past the end of a row the runs may reach
     """
 
     first: NDArray[np.int64]
@@ -117,13 +117,13 @@ class WindowPlan:
     overhang: int
 
 
-def plan_windows(plan: AxisPlan, channels: int) -> WindowPlan:
-    """Return a whole-number plan as windows, in which a tap that occurs twice has one weight."""
-    key = "windows", channels
+def plan_runs(plan: AxisPlan, channels: int) -> RunPlan:
+    """Return a whole-number plan as runs, in which a tap that occurs twice has one weight."""
+    key = "runs", channels
     if key not in plan.memo:
         first = plan.taps.min(axis=0)
         offsets = plan.taps - first
-        taps = -(-(int(offsets.max()) + 1) // WINDOW_STEP) * WINDOW_STEP
+        taps = -(-(int(offsets.max()) + 1) // RUN_STEP) * RUN_STEP
         weights = np.zeros((plan.size_out, taps), np.int32)
         for n, count in enumerate(plan.counts if plan.size_out < plan.width else ()):
             np.add.at(weights[n], offsets[:count, n], plan.weights[:count, n])
@@ -131,7 +131,7 @@ def plan_windows(plan: AxisPlan, channels: int) -> WindowPlan:
             outputs = np.flatnonzero(plan.counts > k)
             weights[outputs, offsets[k, outputs]] += plan.weights[k, outputs]
         overhang = taps * channels + VECTOR_BYTES
-        plan.memo[key] = WindowPlan(first * channels, weights, plan.precision, channels, overhang)
+        plan.memo[key] = RunPlan(first * channels, weights, plan.precision, channels, overhang)
     return plan.memo[key]
 
 
