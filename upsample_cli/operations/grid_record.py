@@ -22,7 +22,7 @@ from upsample_cli.sampling.target import LARGEST_AXIS, Target
 
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeHeader
-    from upsample_cli.operations.resample import Resampling
+    from upsample_cli.operations.resampling import Resampling
 
 SUFFIX = ".record.json"
 FORMAT = "upsample-cli record 1"
