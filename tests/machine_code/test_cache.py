@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import environment, snapshot
+from processes import TIMEOUT, environment, snapshot
 
 from upsample_cli.kernels import separable
 from upsample_cli.machine_code import cache
@@ -195,30 +195,42 @@ def test_what_a_killed_process_left_is_removed_later(tmp_path, monkeypatch):
     assert new.exists()
 
 
+LOCKS = {
+    "ours": "from upsample_cli.machine_code.compile import _lock as lock",
+    "llvmlite's": "from llvmlite.binding.ffi import lib; lock = lib._lock",
+    "numba's": "from numba.core.compiler_lock import global_compiler_lock as lock",
+}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_child_does_not_wait_for_its_parents_compiler():
-    code = """
-import os, threading
-from upsample_cli.kernels import separable
-from upsample_cli.machine_code import compile
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_a_fork_waits_for_a_compiler_and_its_child_compiles(tmp_path, lock):
+    code = f"""
+import os, signal, threading, time
 import numpy as np
+from upsample_cli.kernels import separable
+{lock}
 row = np.ones(4, np.float32)
-separable.accumulate(row, np.float32(1), 0, 1, row.copy())
-held, go = threading.Event(), threading.Event()
-def hold():
-    with compile._lock:
-        held.set(); go.wait()
-threading.Thread(target=hold, daemon=True).start()
+separable.accumulate(row, np.float32(1), True, row.copy())
+held, over = threading.Event(), []
+def compile():
+    with lock:
+        held.set()
+        time.sleep(0.5)
+        over.append(1)
+threading.Thread(target=compile, daemon=True).start()
 held.wait()
 if os.fork() == 0:
+    signal.alarm(50)
     row = row.astype(float)
-    separable.accumulate(row, row[0], 0, 1, row.copy())
-    os._exit(0)
-status = os.wait()[1]
-go.set()
-os._exit(status)
+    separable.accumulate(row, row[0], True, row.copy())
+    os._exit(0 if over else 9)
+row = row.astype(float)
+separable.accumulate(row, row[0], True, row.copy())
+os._exit(os.wait()[1] != 0)
 """
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=60)
+    env = environment(**{store.FOLDER_VARIABLE: str(tmp_path)})
+    done = subprocess.run([sys.executable, "-c", code], env=env, timeout=TIMEOUT)
     assert done.returncode == 0
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import SAMPLES, snapshot
-from ramps import FORMS, OBLIQUE, QFORM, SHAPE, measured, ramp
-from volumes import RGB, changed_fields, read_volume, write_volume
+from ramps import FORMS, QFORM, SHAPE, measured, ramp
+from volumes import OBLIQUE, RGB, changed_fields, read_volume, write_volume
 
 from upsample_cli import functional
 from upsample_cli.operations import stack

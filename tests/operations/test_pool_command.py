@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
-from ramps import FORMS, OBLIQUE, QFORM, measured, places
+from ramps import FORMS, QFORM, measured, places
 from volumes import (
+    OBLIQUE,
     changed_fields,
     extension,
     image_of,

@@ -1,18 +1,23 @@
 """Means of whole windows, summed in C order and divided by height, then by width."""
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array
 
 NARROW = 8
 """Up to so many taps, one tap of all outputs at a time is faster than one output at a time."""
 
 
 @kernel
-def average(source: Any, rows: Any, columns: Any, least: Any, target: Any) -> None:
+def average(
+    source: Array,
+    rows: tuple[Array, Array],
+    columns: tuple[Array, Array, Array],
+    least: int,
+    target: Array,
+) -> None:
     """Average the window of each output.
 
     source : (items, height, values_in)
@@ -34,7 +39,7 @@ def average(source: Any, rows: Any, columns: Any, least: Any, target: Any) -> No
 
 
 @inlined
-def add_windows(row: Any, columns: Any, least: Any, out: Any) -> None:
+def add_windows(row: Array, columns: tuple[Array, Array, Array], least: int, out: Array) -> None:
     """Add the values of one row, window by window, to the sums."""
     taps, counts, _ = columns
     if taps.shape[0] > NARROW:
@@ -54,7 +59,7 @@ def add_windows(row: Any, columns: Any, least: Any, out: Any) -> None:
 
 
 @inlined
-def add_wide(row: Any, taps: Any, counts: Any, out: Any) -> None:
+def add_wide(row: Array, taps: Array, counts: Array, out: Array) -> None:
     """Add window by window, which is as fast where the sums are long."""
     for n in range(out.size):
         total, place = out[n], np.uint64(taps[0, n])
@@ -66,7 +71,7 @@ def add_wide(row: Any, taps: Any, counts: Any, out: Any) -> None:
 
 
 @inlined
-def divide(out: Any, height: Any, widths: Any) -> None:
+def divide(out: Array, height: int, widths: Array) -> None:
     """Divide twice, because one division by the product would round otherwise."""
     rows = out.dtype.type(height)
     for n in range(out.size):

@@ -1,15 +1,14 @@
 """From sums to stored values: rounding and saturation."""
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
+from upsample_cli.machine_code.types import Array, Scalar
 
 
 @kernel
 def store_integers(
-    source: Any, low: Any, above: Any, lowest: Any, highest: Any, target: Any
+    source: Array, low: Scalar, above: Scalar, lowest: Scalar, highest: Scalar, target: Array
 ) -> int:
     """Round half to even, saturate, store; NaN becomes 0. Return how many did not fit.
 

@@ -1,16 +1,15 @@
 """The passes of the nearest modes: values of any unsigned integer dtype move as bits."""
 
-from typing import Any
-
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array
 
 KEPT, DOUBLED, GATHERED = range(3)
 """How the values of a row come from those of another: as they are, each twice, or by taps."""
 
 
 @kernel
-def along_rows(source: Any, picked: Any, taps: Any, target: Any) -> None:
+def along_rows(source: Array, picked: Array, taps: Array, target: Array) -> None:
     """Copy one value per output within each row.
 
     source : (all rows, values_in); picked : uint32 (rows,), which of them are passed
@@ -28,7 +27,7 @@ def along_rows(source: Any, picked: Any, taps: Any, target: Any) -> None:
 
 
 @kernel
-def doubled_rows(source: Any, picked: Any, target: Any) -> None:
+def doubled_rows(source: Array, picked: Array, target: Array) -> None:
     """Copy each value of each row twice, side by side.
 
     source : (all rows, values_in); picked : uint32 (rows,); target : (rows, 2 * values_in)
@@ -39,7 +38,7 @@ def doubled_rows(source: Any, picked: Any, target: Any) -> None:
 
 
 @kernel
-def across_rows(source: Any, taps: Any, target: Any) -> None:
+def across_rows(source: Array, taps: Array, target: Array) -> None:
     """Copy one whole row per output.
 
     source : (blocks, size_in, row); taps : int64 (size_out,); target : (blocks, size_out, row)
@@ -51,7 +50,9 @@ def across_rows(source: Any, taps: Any, target: Any) -> None:
 
 
 @kernel
-def planes(source: Any, planes: Any, rows: Any, values: Any, kind: Any, target: Any) -> None:
+def planes(
+    source: Array, planes: Array, rows: Array, values: Array, kind: int, target: Array
+) -> None:
     """Copy along all three axes at once: what repeats is copied from the target, in the cache.
 
     source : (depth, height, values_in); planes, rows : int64, the taps of the target's
@@ -74,14 +75,14 @@ def planes(source: Any, planes: Any, rows: Any, values: Any, kind: Any, target: 
 
 
 @inlined
-def copy_row(row: Any, out: Any) -> None:
+def copy_row(row: Array, out: Array) -> None:
     """Copy a row."""
     for n in range(out.size):
         out[n] = row[n]
 
 
 @inlined
-def double_row(row: Any, out: Any) -> None:
+def double_row(row: Array, out: Array) -> None:
     """Copy each value twice."""
     for n in range(row.size):
         out[2 * n] = row[n]
@@ -89,7 +90,7 @@ def double_row(row: Any, out: Any) -> None:
 
 
 @inlined
-def gather_row(row: Any, taps: Any, out: Any) -> None:
+def gather_row(row: Array, taps: Array, out: Array) -> None:
     """Copy one value per tap."""
     for n in range(out.size):
         out[n] = row[taps[n]]

@@ -14,13 +14,21 @@ Along each axis a sample is inside if it lies between the outer edges of the fir
 voxel. Where it lies beyond their centres, their values go on.
 """
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from upsample_cli.kernels.labels import TIE
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import fma, inlined
+from upsample_cli.machine_code.types import Array, Label, Real
+
+Frame: TypeAlias = tuple[int, int, int, int]
+Point: TypeAlias = tuple[float, float, float]
+Span: TypeAlias = tuple[int, int]
+Strides: TypeAlias = tuple[np.uint64, np.uint64, np.uint64]
+Taps: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
+Weights: TypeAlias = tuple[Real, Real, Real, Real]
 
 EDGE = 0.5 + 1e-6
 """In voxels: the outer edge of a voxel from its centre, past what rounding takes off."""
@@ -31,7 +39,13 @@ KEYS_A = -0.75
 
 @kernel
 def nearest(
-    source: Any, frame: Any, matrix: Any, fills: Any, first: Any, rows_out: Any, target: Any
+    source: Array,
+    frame: Frame,
+    matrix: Array,
+    fills: Array,
+    first: int,
+    rows_out: int,
+    target: Array,
 ) -> None:
     """Copy the voxel nearest to each sample, the upper one of two; any unsigned dtype, as bits."""
     lanes = fills.size
@@ -48,7 +62,13 @@ def nearest(
 
 @kernel
 def linear(
-    source: Any, frame: Any, matrix: Any, fills: Any, first: Any, rows_out: Any, target: Any
+    source: Array,
+    frame: Frame,
+    matrix: Array,
+    fills: Array,
+    first: int,
+    rows_out: int,
+    target: Array,
 ) -> None:
     """Interpolate between the 8 voxels around each sample, along x, then y, then z."""
     lanes = fills.size
@@ -69,7 +89,13 @@ def linear(
 
 @kernel
 def cubic(
-    source: Any, frame: Any, matrix: Any, fills: Any, first: Any, rows_out: Any, target: Any
+    source: Array,
+    frame: Frame,
+    matrix: Array,
+    fills: Array,
+    first: int,
+    rows_out: int,
+    target: Array,
 ) -> None:
     """Weigh the 64 voxels around each sample, along x, then y, then z."""
     origin, depth, height, width = frame
@@ -100,14 +126,14 @@ def cubic(
 
 @kernel
 def label(
-    source: Any,
-    frame: Any,
-    matrix: Any,
-    fills: Any,
-    first: Any,
-    rows_out: Any,
-    sign: Any,
-    target: Any,
+    source: Array,
+    frame: Frame,
+    matrix: Array,
+    fills: Array,
+    first: int,
+    rows_out: int,
+    sign: Label,
+    target: Array,
 ) -> None:
     """Elect a label among the 8 voxels around each sample, by their weights in ``linear``.
 
@@ -142,7 +168,7 @@ def label(
 
 
 @inlined
-def elect(labels: Any, fractions: Any, sign: Any) -> Any:
+def elect(labels: tuple[Label, ...], fractions: Point, sign: Label) -> Label:
     """Return the label of most weight; in a tie the nearest voxel's, then the smallest."""
     x, y, z = fractions
     nearest = labels[int(x >= 0.5) + 2 * int(y >= 0.5) + 4 * int(z >= 0.5)]
@@ -163,7 +189,7 @@ def elect(labels: Any, fractions: Any, sign: Any) -> Any:
 
 
 @inlined
-def weight_of(label: Any, labels: Any, fractions: Any) -> float:
+def weight_of(label: Label, labels: tuple[Label, ...], fractions: Point) -> float:
     """Return the weight of all of the 8 voxels that carry a label."""
     x, y, z = fractions
     total = 0.0
@@ -174,7 +200,7 @@ def weight_of(label: Any, labels: Any, fractions: Any) -> float:
 
 
 @inlined
-def row_bases(matrix: Any, j: Any, k: Any) -> Any:
+def row_bases(matrix: Array, j: int, k: int) -> Point:
     """Return where the first voxel of output row (j, k) lies."""
     return (
         matrix[0, 3] + j * matrix[0, 1] + k * matrix[0, 2],
@@ -184,7 +210,7 @@ def row_bases(matrix: Any, j: Any, k: Any) -> Any:
 
 
 @inlined
-def clip(bases: Any, matrix: Any, frame: Any, low: Any, margin: Any, ends: Any) -> Any:
+def clip(bases: Point, matrix: Array, frame: Frame, low: float, margin: float, ends: Span) -> Span:
     """Narrow [lo, hi) to the i whose places are in [low, size + margin) along every axis."""
     lo, hi = ends
     for axis in range(3):
@@ -211,7 +237,7 @@ def clip(bases: Any, matrix: Any, frame: Any, low: Any, margin: Any, ends: Any) 
 
 
 @inlined
-def fill(out: Any, fills: Any, lo: Any, hi: Any) -> None:
+def fill(out: Array, fills: Array, lo: int, hi: int) -> None:
     """Fill a row outside of [lo, hi)."""
     lanes = fills.size
     for lane in range(lanes):
@@ -222,7 +248,9 @@ def fill(out: Any, fills: Any, lo: Any, hi: Any) -> None:
 
 
 @inlined
-def pick(source: Any, frame: Any, bases: Any, matrix: Any, ends: Any, lanes: Any, out: Any) -> None:
+def pick(
+    source: Array, frame: Frame, bases: Point, matrix: Array, ends: Span, lanes: int, out: Array
+) -> None:
     """Copy the nearest voxels."""
     origin, depth, height, width = frame
     for i in range(ends[0], ends[1]):
@@ -237,7 +265,13 @@ def pick(source: Any, frame: Any, bases: Any, matrix: Any, ends: Any, lanes: Any
 
 @inlined
 def blend(
-    source: Any, frame: Any, bases: Any, matrix: Any, ends: Any, lanes: Any, out: Any
+    source: Array,
+    frame: Frame,
+    bases: Point,
+    matrix: Array,
+    ends: Span,
+    lanes: tuple[int, int],
+    out: Array,
 ) -> None:
     """Interpolate where all 8 voxels are there."""
     origin, _, height, width = frame
@@ -255,7 +289,13 @@ def blend(
 
 @inlined
 def blend_held(
-    source: Any, frame: Any, bases: Any, matrix: Any, ends: Any, lanes: Any, out: Any
+    source: Array,
+    frame: Frame,
+    bases: Point,
+    matrix: Array,
+    ends: Span,
+    lanes: tuple[int, int],
+    out: Array,
 ) -> None:
     """Interpolate near the border, whose voxels go on for the half that is missing."""
     origin, depth, height, width = frame
@@ -275,7 +315,7 @@ def blend_held(
 
 
 @inlined
-def blend_eight(source: Any, n: Any, strides: Any, fractions: Any) -> Any:
+def blend_eight(source: Array, n: np.uint64, strides: Strides, fractions: Point) -> Real:
     """Interpolate between the voxels at ``n`` and one stride further along each axis."""
     real = source.dtype.type
     right, down, deeper = strides
@@ -292,7 +332,7 @@ def blend_eight(source: Any, n: Any, strides: Any, fractions: Any) -> Any:
 
 
 @inlined
-def cubic_taps(place: Any, size: Any, stride: Any) -> Any:
+def cubic_taps(place: float, size: int, stride: int) -> Taps:
     """Return where the 4 voxels around a place lie, from the first of its axis."""
     left = int(np.floor(place))
     return (
@@ -304,7 +344,7 @@ def cubic_taps(place: Any, size: Any, stride: Any) -> Any:
 
 
 @inlined
-def cubic_weights(place: Any, real: Any) -> Any:
+def cubic_weights(place: float, real: type[Real]) -> Weights:
     """Return the weights of the 4 voxels around a place."""
     t = real(place - np.floor(place))
     u = real(1) - t
@@ -312,14 +352,14 @@ def cubic_weights(place: Any, real: Any) -> Any:
 
 
 @inlined
-def cubic_near(x: Any) -> Any:
+def cubic_near(x: Real) -> Real:
     """Return the Keys cubic up to 1 from its centre."""
     real = type(x)
     return fma(fma(real(KEYS_A + 2), x, real(-KEYS_A - 3)) * x, x, real(1))
 
 
 @inlined
-def cubic_far(x: Any) -> Any:
+def cubic_far(x: Real) -> Real:
     """Return the Keys cubic from 1 to 2 from its centre."""
     real = type(x)
     return fma(
@@ -328,7 +368,9 @@ def cubic_far(x: Any) -> Any:
 
 
 @inlined
-def weigh_plane(source: Any, n: Any, xs: Any, ys: Any, x_weights: Any, y_weights: Any) -> Any:
+def weigh_plane(
+    source: Array, n: np.uint64, xs: Taps, ys: Taps, x_weights: Weights, y_weights: Weights
+) -> Real:
     """Sum the 16 voxels of one plane."""
     return weigh_four(
         weigh_line(source, n + ys[0], xs, x_weights),
@@ -340,7 +382,7 @@ def weigh_plane(source: Any, n: Any, xs: Any, ys: Any, x_weights: Any, y_weights
 
 
 @inlined
-def weigh_line(source: Any, n: Any, xs: Any, weights: Any) -> Any:
+def weigh_line(source: Array, n: np.uint64, xs: Taps, weights: Weights) -> Real:
     """Sum 4 voxels of one row."""
     return weigh_four(
         source[n + xs[0]], source[n + xs[1]], source[n + xs[2]], source[n + xs[3]], weights
@@ -348,6 +390,6 @@ def weigh_line(source: Any, n: Any, xs: Any, weights: Any) -> Any:
 
 
 @inlined
-def weigh_four(a: Any, b: Any, c: Any, d: Any, weights: Any) -> Any:
+def weigh_four(a: Real, b: Real, c: Real, d: Real, weights: Weights) -> Real:
     """Sum 4 values, in PyTorch's order."""
     return fma(d, weights[3], fma(c, weights[2], fma(a, weights[0], b * weights[1])))

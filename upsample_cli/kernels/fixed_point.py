@@ -6,34 +6,39 @@ which holds every sum: Numba's own int64 would halve what a vector holds.
 Arrays are shaped as in ``separable``; source and target are uint8, weights int32.
 """
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.interleave import interleave
 from upsample_cli.machine_code.lanes import weigh_four_rows, weigh_rgb, weigh_rgba
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array
 
 BLOCK = 1024
 """Elements of a row that are summed before the next, in a scratch of 4 KiB."""
 
 
 @inlined
-def add(total: Any, value: Any, weight: Any) -> Any:
+def add(total: np.int32, value: np.uint8, weight: np.int32) -> np.int32:
     """Return ``total + value * weight``, all int32."""
     return np.int32(total + np.int32(np.int32(value) * weight))
 
 
 @inlined
-def rounded(total: Any, precision: Any) -> Any:
+def rounded(total: np.int32, precision: int) -> np.uint8:
     """Return the uint8 of a sum that began with one half."""
     return np.uint8(min(max(total >> np.int32(precision), np.int32(0)), np.int32(255)))
 
 
 @kernel
 def along_rows(
-    source: Any, picked: Any, taps: Any, weights: Any, counts: Any, precision: Any, target: Any
+    source: Array,
+    picked: Array,
+    taps: Array,
+    weights: Array,
+    counts: Array,
+    precision: int,
+    target: Array,
 ) -> None:
     """Weigh values within each row, four rows at a time; a tap is looked up once for all."""
     rows, values_out = target.shape
@@ -56,14 +61,14 @@ def along_rows(
 
 @kernel
 def along_windows(
-    source: Any,
-    picked: Any,
-    first: Any,
-    weights: Any,
-    precision: Any,
-    channels: Any,
-    padded: Any,
-    target: Any,
+    source: Array,
+    picked: Array,
+    first: Array,
+    weights: Array,
+    precision: int,
+    channels: int,
+    padded: Array,
+    target: Array,
 ) -> None:
     """Weigh consecutive taps of 1, 3 or 4 channels within each row, by ``lanes``.
 
@@ -103,20 +108,20 @@ def along_windows(
 
 @kernel
 def doubled_rows(
-    source: Any,
-    picked: Any,
-    taps: Any,
-    weights: Any,
-    counts: Any,
-    precision: Any,
-    channels: Any,
-    first: Any,
-    last: Any,
-    shifts: Any,
-    phase_weights: Any,
-    sums: Any,
-    phases: Any,
-    target: Any,
+    source: Array,
+    picked: Array,
+    taps: Array,
+    weights: Array,
+    counts: Array,
+    precision: int,
+    channels: int,
+    first: int,
+    last: int,
+    shifts: Array,
+    phase_weights: Array,
+    sums: Array,
+    phases: Array,
+    target: Array,
 ) -> None:
     """Weigh values within each row, twice as many as there are, as ``PhasePlan`` says: no gather.
 
@@ -138,14 +143,14 @@ def doubled_rows(
 
 @inlined
 def sum_shifted(
-    values: Any,
-    shifts: Any,
-    weights: Any,
-    precision: Any,
-    begin: Any,
-    end: Any,
-    sums: Any,
-    phase: Any,
+    values: Array,
+    shifts: Array,
+    weights: Array,
+    precision: int,
+    begin: int,
+    end: int,
+    sums: Array,
+    phase: Array,
 ) -> None:
     """Set ``phase[n]`` to the weighted mean of ``values[n + shifts[k]]`` for n in [begin, end)."""
     size = end - begin
@@ -176,13 +181,13 @@ def sum_shifted(
 
 @kernel
 def across_rows(
-    source: Any,
-    taps: Any,
-    weights: Any,
-    counts: Any,
-    precision: Any,
-    sums: Any,
-    target: Any,
+    source: Array,
+    taps: Array,
+    weights: Array,
+    counts: Array,
+    precision: int,
+    sums: Array,
+    target: Array,
 ) -> None:
     """Weigh whole contiguous rows; every inner loop is vectorised.
 

@@ -3,12 +3,13 @@
 Labels are the bits of any integers, seen as unsigned ones of the same size.
 """
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array, Label
 
 TIE = 1e-9
 """Sums that are closer than this differ by rounding: 1/3 + 1/3 ties with 2/3."""
@@ -16,6 +17,12 @@ TIE = 1e-9
 HASH = np.uint64(0x9E3779B97F4A7C15)
 HASH_SHIFT = np.uint64(32)
 
+VotePlan: TypeAlias = tuple[Array, Array, Array]
+Pair: TypeAlias = tuple[Array, Array]
+Sample: TypeAlias = tuple[Array, Array, int]
+"""The taps and weights of one output within its row, and how many they are."""
+Window: TypeAlias = tuple[Array, Array, Array, int, Array]
+"""(planes, places, shares, read, marks): the rows that an output reads, ``read`` of them."""
 
 MIXED, CHANGES = 1, 2
 """Marks of a place in a row: the rows that are read differ there; the next label is another."""
@@ -23,17 +30,17 @@ MIXED, CHANGES = 1, 2
 
 @kernel
 def vote(
-    source: Any,
-    outer: Any,
-    inner: Any,
-    along: Any,
-    readers: Any,
-    sign: Any,
-    rows: Any,
-    marks: Any,
-    agreed: Any,
-    ballot: Any,
-    target: Any,
+    source: Array,
+    outer: VotePlan,
+    inner: VotePlan,
+    along: VotePlan,
+    readers: Array,
+    sign: Label,
+    rows: Pair,
+    marks: Array,
+    agreed: Array,
+    ballot: Pair,
+    target: Array,
 ) -> None:
     """Elect a label for each output among the taps of all axes, of which tap 0 is the nearest.
 
@@ -74,7 +81,7 @@ def vote(
 
 
 @inlined
-def list_rows(outer: Any, o: Any, inner: Any, y: Any, read: Any) -> int:
+def list_rows(outer: VotePlan, o: int, inner: VotePlan, y: int, read: Pair) -> int:
     """List the rows that an output row reads, and the weight of each; return how many."""
     planes, plane_weights, plane_counts = outer
     rows, row_weights, row_counts = inner
@@ -89,7 +96,7 @@ def list_rows(outer: Any, o: Any, inner: Any, y: Any, read: Any) -> int:
 
 
 @inlined
-def compare_rows(planes: Any, rows: Any, read: Any, marks: Any, agreed: Any) -> None:
+def compare_rows(planes: Array, rows: Pair, read: int, marks: Array, agreed: Array) -> None:
     """Mark the places of a row around which the taps do not all carry one label.
 
     ``agreed`` becomes the weight of the rows that agree with the nearest one.
@@ -110,7 +117,7 @@ def compare_rows(planes: Any, rows: Any, read: Any, marks: Any, agreed: Any) -> 
 
 
 @inlined
-def least_support(label: Any, first: Any, sample: Any, agreed: Any) -> float:
+def least_support(label: Label, first: Array, sample: Sample, agreed: Array) -> float:
     """Return a weight that the label of the nearest row ``first`` has at least."""
     taps, weights, count = sample
     total = 0.0
@@ -121,7 +128,7 @@ def least_support(label: Any, first: Any, sample: Any, agreed: Any) -> float:
 
 
 @inlined
-def elect(sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
+def elect(sample: Sample, window: Window, sign: Label, ballot: Pair) -> Label:
     """Return the label with the largest sum; in a tie the nearest voxel's, then the smallest."""
     size = list_votes(sample, window, ballot)
     labels, votes = ballot
@@ -147,7 +154,7 @@ def elect(sample: Any, window: Any, sign: Any, ballot: Any) -> Any:
 
 
 @inlined
-def list_votes(sample: Any, window: Any, ballot: Any) -> int:
+def list_votes(sample: Sample, window: Window, ballot: Pair) -> int:
     """List the labels of all taps with their weights, from the nearest on; return how many."""
     taps, weights, count = sample
     planes, places, shares, read, marks = window
@@ -168,7 +175,7 @@ def list_votes(sample: Any, window: Any, ballot: Any) -> int:
 
 
 @kernel
-def tally(labels: Any, keys: Any, counts: Any, runs: Any, room: int) -> int:
+def tally(labels: Array, keys: Array, counts: Array, runs: Array, room: int) -> int:
     """Count labels in a hash table until ``room`` new ones are in it; return how many it took.
 
     labels : (n,); keys : labels (a power of two,)

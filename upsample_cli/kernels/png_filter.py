@@ -4,19 +4,18 @@ row, above : uint8 (length,), a row of packed pixels and the one above it, zeros
 step : bytes from a sample to the same sample of the pixel on its left, at least 1
 """
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
 FILTERS = 5
 
 
 @kernel
-def filter_rows(rows: Any, above: Any, step: Any, candidates: Any, filtered: Any) -> None:
+def filter_rows(rows: Array, above: Array, step: int, candidates: Array, filtered: Array) -> None:
     """Filter each row in the way that leaves the least sum of absolute differences.
 
     rows : uint8 (n, length); filtered : uint8 (n, 1 + length), the filter before each row
@@ -36,7 +35,7 @@ def filter_rows(rows: Any, above: Any, step: Any, candidates: Any, filtered: Any
 
 
 @inlined
-def _filter_row(row: Any, above: Any, step: Any, candidates: Any) -> None:
+def _filter_row(row: Array, above: Array, step: int, candidates: Array) -> None:
     """Apply every filter. Each reads raw bytes alone, so that every loop is vectorised."""
     for n in range(min(step, row.size)):
         candidates[NONE, n] = row[n]
@@ -61,7 +60,7 @@ def _filter_row(row: Any, above: Any, step: Any, candidates: Any) -> None:
 
 
 @inlined
-def _nearest_neighbour(left: Any, up: Any, corner: Any) -> int:
+def _nearest_neighbour(left: np.uint8, up: np.uint8, corner: np.uint8) -> int:
     """Return the neighbour nearest to left + up - corner, the first of them on a tie."""
     a, b, c = np.int16(left), np.int16(up), np.int16(corner)
     # Sums of 16-bit numbers are wider to the compiler unless they are cast.
@@ -73,7 +72,7 @@ def _nearest_neighbour(left: Any, up: Any, corner: Any) -> int:
 
 
 @inlined
-def _cost(row: Any) -> int:
+def _cost(row: Array) -> int:
     """Return the sum of absolute values of bytes taken as signed."""
     total = np.int64(0)
     # int32 is twice as fast to sum in, and holds 2**24 bytes
@@ -87,7 +86,7 @@ def _cost(row: Any) -> int:
 
 
 @kernel
-def unfilter_rows(filtered: Any, above: Any, step: Any, rows: Any) -> int:
+def unfilter_rows(filtered: Array, above: Array, step: int, rows: Array) -> int:
     """Undo the filter of each row; return how many rows name a filter that does not exist.
 
     filtered : uint8 (n, 1 + length); rows : uint8 (n, length)
@@ -101,7 +100,7 @@ def unfilter_rows(filtered: Any, above: Any, step: Any, rows: Any) -> int:
 
 
 @inlined
-def _unfilter_row(name: Any, residue: Any, above: Any, step: Any, row: Any) -> None:
+def _unfilter_row(name: int, residue: Array, above: Array, step: int, row: Array) -> None:
     for n in range(min(step, row.size)):
         up = above[n] if name in (UP, PAETH) else above[n] >> 1 if name == AVERAGE else np.uint8(0)
         row[n] = residue[n] + up

@@ -1,23 +1,22 @@
 """Max-pool and max-unpool of volumes; images and rows are volumes of one plane or one row."""
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array, Scalar
 
 
 @kernel
 def max_pool(
-    source: Any,
-    windows: Any,
-    sizes: Any,
+    source: Array,
+    windows: Array,
+    sizes: Array,
     first: int,
-    lowest: Any,
-    phases: Any,
-    target: Any,
-    indices: Any,
+    lowest: Scalar,
+    phases: Array,
+    target: Array,
+    indices: Array,
 ) -> None:
     """Pool the output rows from number ``first`` on, counted over all volumes.
 
@@ -56,7 +55,7 @@ def _taps_inside(start: int, taps: int, dilation: int, size: int) -> tuple[int, 
 
 
 @inlined
-def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> None:
+def _start_row(start: int, steps: Array, lowest: Scalar, best: Array, chosen: Array) -> None:
     """Begin with ``lowest`` at each window's first tap that is not in the left padding."""
     stride, padding, dilation = steps[0], steps[1], steps[2]
     for o in range(best.size):
@@ -68,7 +67,7 @@ def _start_row(start: int, steps: Any, lowest: Any, best: Any, chosen: Any) -> N
 
 
 @inlined
-def _split(line: Any, stride: int, phases: Any) -> None:
+def _split(line: Array, stride: int, phases: Array) -> None:
     """Put every ``stride``-th value of a row side by side: value x into ``phases[x % stride]``."""
     if stride == 2:
         # Written out, so that whole vectors are loaded and shuffled.
@@ -85,7 +84,9 @@ def _split(line: Any, stride: int, phases: Any) -> None:
 
 
 @inlined
-def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chosen: Any) -> None:
+def _pool_row(
+    phases: Array, width: int, start: int, window: Array, best: Array, chosen: Array
+) -> None:
     """Compare all outputs of a row with one tap after the other; the first maximum stays."""
     taps, stride, padding, dilation = window[0], window[1], window[2], window[3]
     # The taps that reach into the row from its first or from its last window.
@@ -101,14 +102,14 @@ def _pool_row(phases: Any, width: int, start: int, window: Any, best: Any, chose
 
 @inlined
 def _take_larger(
-    values: Any,
+    values: Array,
     shift: int,
     index: int,
     stride: int,
     begin: int,
     end: int,
-    best: Any,
-    chosen: Any,
+    best: Array,
+    chosen: Array,
 ) -> None:
     """Replace what is smaller than the value ``shift`` further, or where that value is NaN."""
     for o in range(begin, end):
@@ -120,7 +121,7 @@ def _take_larger(
 
 
 @kernel
-def max_unpool(source: Any, indices: Any, target: Any) -> int:
+def max_unpool(source: Array, indices: Array, target: Array) -> int:
     """Put each value where its index says; of equal indices, the last one stays.
 
     source : (volumes, n), any dtype; indices : int64, the same; target : (volumes, m)

@@ -13,37 +13,43 @@ Across rows: source (blocks, size_in, row); plan : (taps, weights, counts, round
 ``sampling.axis.AxisPlan``; target (blocks, size_out, row).
 """
 
-from typing import Any
+from typing import TypeAlias
 
 from upsample_cli.machine_code.columns import weigh_columns
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.interleave import interleave
 from upsample_cli.machine_code.primitives import fma, inlined
+from upsample_cli.machine_code.types import Array, Real, SumPlan, Work
+
+RowSumPlan: TypeAlias = tuple[Array, Array, Array, Array, bool]
+Doubling: TypeAlias = tuple[int, int, int, Array, Array, Array]
 
 BLOCK = 2048
 """Elements of a row that are summed over all taps before the next: they stay in the L1 cache."""
 
 
 @kernel
-def along_rows(source: Any, picked: Any, plan: Any, target: Any) -> None:
+def along_rows(source: Array, picked: Array, plan: RowSumPlan, target: Array) -> None:
     """Weigh values within each row."""
     gather_rows(source, picked, plan, target)
 
 
 @kernel
-def doubled_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+def doubled_rows(
+    source: Array, picked: Array, plan: RowSumPlan, doubling: Doubling, target: Array
+) -> None:
     """Weigh values within each row, twice as many as there are."""
     double_rows(source, picked, plan, doubling, target)
 
 
 @kernel
-def turned_rows(source: Any, picked: Any, plan: Any, work: Any, target: Any) -> None:
+def turned_rows(source: Array, picked: Array, plan: RowSumPlan, work: Work, target: Array) -> None:
     """Weigh values within each row, many rows at a time."""
     turn_rows(source, picked, plan, work, target)
 
 
 @kernel
-def across_rows(source: Any, plan: Any, target: Any) -> None:
+def across_rows(source: Array, plan: SumPlan, target: Array) -> None:
     """Weigh whole contiguous rows; every inner loop is vectorised."""
     blocks, size_out, _ = target.shape
     for block in range(blocks):
@@ -53,17 +59,17 @@ def across_rows(source: Any, plan: Any, target: Any) -> None:
 
 @kernel
 def planes(
-    source: Any,
-    used: Any,
-    picked: Any,
-    along: Any,
-    doubling: Any,
-    work: Any,
-    inner: Any,
-    outer: Any,
-    passed: Any,
-    ring: Any,
-    target: Any,
+    source: Array,
+    used: Array,
+    picked: Array,
+    along: RowSumPlan,
+    doubling: Doubling,
+    work: Work,
+    inner: SumPlan,
+    outer: SumPlan,
+    passed: Array,
+    ring: Array,
+    target: Array,
 ) -> None:
     """Pass planes along their rows, across them, and across planes, one after the other.
 
@@ -101,7 +107,7 @@ def planes(
 
 
 @inlined
-def gather_rows(source: Any, picked: Any, plan: Any, target: Any) -> None:
+def gather_rows(source: Array, picked: Array, plan: RowSumPlan, target: Array) -> None:
     """Weigh four rows at a time, so that a tap is looked up once for all."""
     taps, weights, counts, rounded, is_full = plan
     rows, values_out = target.shape
@@ -139,7 +145,7 @@ def gather_rows(source: Any, picked: Any, plan: Any, target: Any) -> None:
 
 
 @inlined
-def turn_rows(source: Any, picked: Any, plan: Any, work: Any, target: Any) -> None:
+def turn_rows(source: Array, picked: Array, plan: RowSumPlan, work: Work, target: Array) -> None:
     """Weigh as many rows at a time as a vector has lanes."""
     row = 0
     while row < target.shape[0]:  # a range whose step is a variable can raise
@@ -148,7 +154,9 @@ def turn_rows(source: Any, picked: Any, plan: Any, work: Any, target: Any) -> No
 
 
 @inlined
-def double_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any) -> None:
+def double_rows(
+    source: Array, picked: Array, plan: RowSumPlan, doubling: Doubling, target: Array
+) -> None:
     """Sum the even and the odd outputs apart, which needs no look-up but at the ends of a row."""
     taps, weights, counts, rounded, _ = plan
     channels, first, last, shifts, phase_weights, phases = doubling
@@ -172,7 +180,7 @@ def double_rows(source: Any, picked: Any, plan: Any, doubling: Any, target: Any)
 
 @inlined
 def sum_shifted(
-    values: Any, shifts: Any, weights: Any, begin: Any, end: Any, rounded: Any, sums: Any
+    values: Array, shifts: Array, weights: Array, begin: int, end: int, rounded: int, sums: Array
 ) -> None:
     """Set ``sums[n] = sum(weights[k, n] * values[n + shifts[k]])`` for n in [begin, end)."""
     size = end - begin
@@ -203,7 +211,7 @@ def sum_shifted(
 
 
 @inlined
-def weigh_row(source: Any, plan: Any, o: Any, target: Any) -> None:
+def weigh_row(source: Array, plan: SumPlan, o: int, target: Array) -> None:
     """Sum rows of (rows, length) for output ``o``; row j lies at j modulo the number of rows."""
     taps, weights, counts, rounded = plan
     room = source.shape[0]
@@ -227,7 +235,7 @@ def weigh_row(source: Any, plan: Any, o: Any, target: Any) -> None:
 
 
 @inlined
-def weigh_in_blocks(source: Any, plan: Any, o: Any, target: Any) -> None:
+def weigh_in_blocks(source: Array, plan: SumPlan, o: int, target: Array) -> None:
     """Sum any number of taps, four at a time."""
     taps, weights, counts, rounded = plan
     room = source.shape[0]
@@ -257,7 +265,7 @@ def weigh_in_blocks(source: Any, plan: Any, o: Any, target: Any) -> None:
 
 
 @inlined
-def add_products(source: Any, plan: Any, o: Any, begin: Any, out: Any) -> None:
+def add_products(source: Array, plan: SumPlan, o: int, begin: int, out: Array) -> None:
     """Add the products that are rounded to the first one, four at a time."""
     taps, weights, _, rounded = plan
     room, end = source.shape[0], begin + out.size
@@ -281,7 +289,7 @@ def add_products(source: Any, plan: Any, o: Any, begin: Any, out: Any) -> None:
 
 
 @kernel
-def accumulate(source: Any, weight: Any, k: int, rounded: int, target: Any) -> None:
+def accumulate(source: Array, weight: Real, k: int, rounded: int, target: Array) -> None:
     """Add the row of tap ``k`` to the sums of a wide filter, in the same order as ``across_rows``.
 
     source, target : (n,); weight : a scalar of their dtype; rounded : how many products are

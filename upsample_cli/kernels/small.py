@@ -4,21 +4,25 @@ The order of the four products decides the last bit, so that it is an argument; 
 row are vectorised, and each output is summed by itself, whatever the order.
 """
 
-from typing import Any
+from typing import TypeAlias
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import fma, inlined
+from upsample_cli.machine_code.types import Array, Real
+
+Corner: TypeAlias = tuple[Array, Real, int]
+"""One of the four voxels around each sample: its values, its row's weight, and 1 if it is right."""
 
 
 @kernel
 def blend(
-    source: Any,
-    rows: Any,
-    columns: Any,
-    order: Any,
-    lines: Any,
-    held: Any,
-    target: Any,
+    source: Array,
+    rows: tuple[Array, Array],
+    columns: tuple[Array, Array],
+    order: tuple[int, int, int, int],
+    lines: Array,
+    held: Array,
+    target: Array,
 ) -> None:
     """Sum the four voxels around each sample: a product, then fused multiply-adds, in an order.
 
@@ -45,7 +49,9 @@ def blend(
 
 
 @inlined
-def place(source: Any, row: Any, other: Any, columns: Any, lines: Any, held: Any) -> Any:
+def place(
+    source: Array, row: int, other: int, columns: tuple[Array, Array], lines: Array, held: Array
+) -> int:
     """Return where in ``lines`` a row is, having put it there, but not in place of the other."""
     taps, _ = columns
     if held[0] == row:
@@ -62,19 +68,21 @@ def place(source: Any, row: Any, other: Any, columns: Any, lines: Any, held: Any
 
 
 @inlined
-def slot_of(upper: Any, lower: Any, k: Any) -> Any:
+def slot_of(upper: int, lower: int, k: int) -> int:
     """Return where in ``lines`` the row of one of the four voxels is."""
     return lower if k > 1 else upper
 
 
 @inlined
-def weight_of(weights: Any, o: Any, k: Any) -> Any:
+def weight_of(weights: Array, o: int, k: int) -> Real:
     """Return the weight of the row of one of the four voxels."""
     return weights[k >> 1, o]
 
 
 @inlined
-def sum_products(first: Any, second: Any, third: Any, fourth: Any, weights: Any, out: Any) -> None:
+def sum_products(
+    first: Corner, second: Corner, third: Corner, fourth: Corner, weights: Array, out: Array
+) -> None:
     """Sum the four voxels of each output of a row; the products of weights are rounded."""
     a, h_a, side_a = first
     b, h_b, side_b = second

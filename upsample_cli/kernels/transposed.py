@@ -4,29 +4,28 @@ Along an axis, output o has the padded position ``o + padding = stride * q + pha
 taps k with ``k * dilation % stride == phase``, each of input ``q - k * dilation // stride``.
 """
 
-from typing import Any
-
 import numpy as np
 
 from upsample_cli.machine_code.compile import kernel
 from upsample_cli.machine_code.primitives import inlined
 from upsample_cli.machine_code.tile import ROWS, VECTOR_BYTES, multiply_tile
+from upsample_cli.machine_code.types import Array, Real
 
 
 @kernel
 def transposed_rows(
-    source: Any,
-    offsets: Any,
-    weights: Any,
-    starts: Any,
-    bias: Any,
-    axes: Any,
-    layout: Any,
+    source: Array,
+    offsets: Array,
+    weights: Array,
+    starts: Array,
+    bias: Array,
+    axes: Array,
+    layout: Array,
     part: int,
     first: int,
     last: int,
-    scratch: Any,
-    target: Any,
+    scratch: Array,
+    target: Array,
 ) -> None:
     """Fill parts of output rows, numbers [first, last) of (item, group, z, y, part of the row).
 
@@ -76,7 +75,7 @@ def transposed_rows(
 
 
 @inlined
-def _interleave(phases: Any, step: int, stride: int, bias: Any, out: Any) -> None:
+def _interleave(phases: Array, step: int, stride: int, bias: Real, out: Array) -> None:
     """Put element x of phase j, which lies at ``j * step + x``, at ``x * stride + j``."""
     whole = out.size // stride
     # A stride that is written out lets the loop be vectorised; so do unsigned subscripts.

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from upsample_cli.machine_code.types import Array
 
-def answer(source: Any, pair: Any, factor: Any, is_added: bool, target: Any) -> int:
+
+def answer(
+    source: Array, pair: tuple[Array, int], factor: np.float32, is_added: bool, target: Array
+) -> int:
     """Set ``target = source * factor + offsets``, and return what tells every field that is read.
 
     source, target : float32 (rows, columns); pair : (offsets, number), int16 (columns,) and int

@@ -5,11 +5,21 @@ all of them and nothing is gathered. It is portable LLVM code; a CPU with shorte
 several of them. The arrays are of float32 or float64.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
 
 from upsample_cli.machine_code.primitives import inlined, primitive
+from upsample_cli.machine_code.types import (
+    Array,
+    ArrayValue,
+    Builder,
+    SumPlan,
+    Type,
+    Value,
+    Vector,
+    Work,
+)
 
 VECTOR_BYTES = 64
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
@@ -25,7 +35,9 @@ def lanes(itemsize: int) -> int:
 
 
 @inlined
-def weigh_columns(source: Any, picked: Any, first: Any, plan: Any, work: Any, target: Any) -> None:
+def weigh_columns(
+    source: Array, picked: Array, first: int, plan: SumPlan, work: Work, target: Array
+) -> None:
     """Weigh values within the rows ``picked[first]`` and on, as many as there are lanes.
 
     Past the last row, the last one is done again. No row is shorter than the lanes are many.
@@ -52,7 +64,9 @@ def weigh_columns(source: Any, picked: Any, first: Any, plan: Any, work: Any, ta
 
 
 @primitive("void")
-def to_columns(builder: Any, source: Any, starts: Any, column: Any, columns: Any) -> None:
+def to_columns(
+    builder: Builder, source: ArrayValue, starts: ArrayValue, column: Value, columns: ArrayValue
+) -> None:
     """Set ``columns[(column + c) * lanes + r] = source[starts[r] + column + c]``, c, r < lanes."""
     vector = _vector(source.element)
     own = _own_places(builder, starts, column, vector)
@@ -62,7 +76,9 @@ def to_columns(builder: Any, source: Any, starts: Any, column: Any, columns: Any
 
 
 @primitive("void")
-def to_rows(builder: Any, columns: Any, starts: Any, column: Any, target: Any) -> None:
+def to_rows(
+    builder: Builder, columns: ArrayValue, starts: ArrayValue, column: Value, target: ArrayValue
+) -> None:
     """Set ``target[starts[r] + column + c] = columns[(column + c) * lanes + r]``, c, r < lanes."""
     vector = _vector(target.element)
     turned = [_load(builder, columns, p, vector) for p in _places(builder, column, vector)]
@@ -73,20 +89,20 @@ def to_rows(builder: Any, columns: Any, starts: Any, column: Any, target: Any) -
 
 @primitive("void")
 def sum_columns(
-    builder: Any,
-    columns: Any,
-    taps: Any,
-    weights: Any,
-    n: Any,
-    rounded: Any,
-    count: Any,
-    sums: Any,
+    builder: Builder,
+    columns: ArrayValue,
+    taps: ArrayValue,
+    weights: ArrayValue,
+    n: Value,
+    rounded: Value,
+    count: Value,
+    sums: ArrayValue,
 ) -> None:
     """Set column ``n`` of ``sums`` to its weighted columns, summed as ``separable`` says."""
     vector = _vector(columns.element)
     row = builder.mul(n, taps.shape[1])
 
-    def term(k: Any) -> tuple[Any, Any]:
+    def term(k: Value) -> tuple[Value, Value]:
         tap = builder.load(builder.gep(taps.data, [builder.add(row, k)]))
         tap = tap if tap.type == INT64 else builder.zext(tap, INT64)
         place = builder.mul(tap, INT64(vector.count))
@@ -103,7 +119,9 @@ def sum_columns(
     _store(builder, total, sums, builder.mul(n, INT64(vector.count)))
 
 
-def _loop(builder: Any, begin: Any, end: Any, total: Any, add: Any) -> Any:
+def _loop(
+    builder: Builder, begin: Value, end: Value, total: Value, add: Callable[[Value, Value], Value]
+) -> Value:
     """Return ``total`` after ``add(total, k)`` for k in [begin, end)."""
     before, loop = builder.block, builder.append_basic_block("terms")
     after = builder.append_basic_block("summed")
@@ -122,7 +140,7 @@ def _loop(builder: Any, begin: Any, end: Any, total: Any, add: Any) -> Any:
     return summed
 
 
-def _turned(builder: Any, rows: list[Any]) -> list[Any]:
+def _turned(builder: Builder, rows: list[Value]) -> list[Value]:
     """Transpose as many vectors as each has lanes, by halves that change places."""
     step = len(rows) // 2
     while step:
@@ -137,45 +155,45 @@ def _turned(builder: Any, rows: list[Any]) -> list[Any]:
     return rows
 
 
-def _own_places(builder: Any, starts: Any, column: Any, vector: Any) -> list[Any]:
+def _own_places(builder: Builder, starts: ArrayValue, column: Value, vector: Vector) -> list[Value]:
     return [
         builder.add(builder.load(builder.gep(starts.data, [INT64(row)])), column)
         for row in range(vector.count)
     ]
 
 
-def _places(builder: Any, column: Any, vector: Any) -> list[Any]:
+def _places(builder: Builder, column: Value, vector: Vector) -> list[Value]:
     first = builder.mul(column, INT64(vector.count))
     return [builder.add(first, INT64(c * vector.count)) for c in range(vector.count)]
 
 
-def _vector(element: Any) -> Any:
+def _vector(element: Type) -> Vector:
     return ir.VectorType(element, lanes(4 if element == ir.FloatType() else 8))
 
 
-def _mask(places: list[int]) -> Any:
+def _mask(places: list[int]) -> Value:
     return ir.Constant(ir.VectorType(INT32, len(places)), places)
 
 
-def _broadcast(builder: Any, scalar: Any, vector: Any) -> Any:
+def _broadcast(builder: Builder, scalar: Value, vector: Vector) -> Value:
     undefined = ir.Constant(vector, ir.Undefined)
     lane = builder.insert_element(undefined, scalar, INT32(0))
     return builder.shuffle_vector(lane, undefined, _mask([0] * vector.count))
 
 
-def _load(builder: Any, array: Any, place: Any, vector: Any) -> Any:
+def _load(builder: Builder, array: ArrayValue, place: Value, vector: Vector) -> Value:
     return builder.load(_address(builder, array, place, vector), typ=vector, align=4)
 
 
-def _store(builder: Any, values: Any, array: Any, place: Any) -> None:
+def _store(builder: Builder, values: Value, array: ArrayValue, place: Value) -> None:
     builder.store(values, _address(builder, array, place, values.type), align=4)
 
 
-def _address(builder: Any, array: Any, place: Any, vector: Any) -> Any:
+def _address(builder: Builder, array: ArrayValue, place: Value, vector: Vector) -> Value:
     return builder.bitcast(builder.gep(array.data, [place]), vector.as_pointer())
 
 
-def _fused(builder: Any, vector: Any) -> Any:
+def _fused(builder: Builder, vector: Vector) -> Value:
     """Declare LLVM's vector of fused multiply-adds."""
     width = 32 if vector.element == ir.FloatType() else 64
     name = f"llvm.fma.v{vector.count}f{width}"

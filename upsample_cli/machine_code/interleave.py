@@ -1,12 +1,11 @@
 """Two phases of a doubled row, back in the order of the samples."""
 
-from typing import Any
-
 from upsample_cli.machine_code.primitives import inlined
+from upsample_cli.machine_code.types import Array
 
 
 @inlined
-def interleave(phases: Any, channels: Any, first: Any, last: Any, row: Any) -> None:
+def interleave(phases: Array, channels: int, first: int, last: int, row: Array) -> None:
     """Set ``row[(2 * m + p) * channels + c] = phases[p, m * channels + c]``, m in [first, last).
 
     The loops for 1, 3 and 4 channels are written out, so that they become vector shuffles.

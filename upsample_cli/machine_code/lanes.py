@@ -9,11 +9,12 @@ as ``sampling.rows.WindowPlan.overhang`` says, where there must be memory to rea
 results are the bytes of a uint32, the first one lowest.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
 
 from upsample_cli.machine_code.primitives import primitive
+from upsample_cli.machine_code.types import ArrayValue, Builder, Type, Value
 
 LANES, TAPS = 16, 4
 INT8, INT32 = ir.IntType(8), ir.IntType(32)
@@ -23,10 +24,17 @@ OF_THREE = [3 * (lane // TAPS) + min(lane % TAPS, 2) for lane in range(LANES)]
 
 
 @primitive("uint32")
-def weigh_rgb(builder: Any, row: Any, begin: Any, weights: Any, output: Any, shift: Any) -> Any:
+def weigh_rgb(
+    builder: Builder,
+    row: ArrayValue,
+    begin: Value,
+    weights: ArrayValue,
+    output: Value,
+    shift: Value,
+) -> Value:
     """Weigh pixels of three values, the first of which is ``row[begin]``."""
 
-    def pixels(tap: Any) -> Any:
+    def pixels(tap: Value) -> Value:
         values = _load(builder, INT8, LANES, row, builder.add(begin, _times(builder, tap, 3)))
         return _shuffle(builder, values, OF_THREE)
 
@@ -34,10 +42,17 @@ def weigh_rgb(builder: Any, row: Any, begin: Any, weights: Any, output: Any, shi
 
 
 @primitive("uint32")
-def weigh_rgba(builder: Any, row: Any, begin: Any, weights: Any, output: Any, shift: Any) -> Any:
+def weigh_rgba(
+    builder: Builder,
+    row: ArrayValue,
+    begin: Value,
+    weights: ArrayValue,
+    output: Value,
+    shift: Value,
+) -> Value:
     """Weigh pixels of four values, the first of which is ``row[begin]``."""
 
-    def pixels(tap: Any) -> Any:
+    def pixels(tap: Value) -> Value:
         return _load(builder, INT8, LANES, row, builder.add(begin, _times(builder, tap, 4)))
 
     return _weighed_pixels(builder, pixels, weights, output, shift)
@@ -45,19 +60,19 @@ def weigh_rgba(builder: Any, row: Any, begin: Any, weights: Any, output: Any, sh
 
 @primitive("uint32")
 def weigh_four_rows(
-    builder: Any,
-    a: Any,
-    b: Any,
-    c: Any,
-    d: Any,
-    begin: Any,
-    weights: Any,
-    output: Any,
-    shift: Any,
-) -> Any:
+    builder: Builder,
+    a: ArrayValue,
+    b: ArrayValue,
+    c: ArrayValue,
+    d: ArrayValue,
+    begin: Value,
+    weights: ArrayValue,
+    output: Value,
+    shift: Value,
+) -> Value:
     """Weigh one value in each of four rows, the first of which are ``a[begin]`` to ``d[begin]``."""
 
-    def values(tap: Any) -> Any:
+    def values(tap: Value) -> Value:
         words = ir.Constant(ir.VectorType(INT32, TAPS), [0] * TAPS)
         for lane, row in enumerate((a, b, c, d)):
             word = builder.load(
@@ -75,7 +90,13 @@ def weigh_four_rows(
     return _rounded(builder, sums, shift)
 
 
-def _weighed_pixels(builder: Any, pixels: Any, weights: Any, output: Any, shift: Any) -> Any:
+def _weighed_pixels(
+    builder: Builder,
+    pixels: Callable[[Value], Value],
+    weights: ArrayValue,
+    output: Value,
+    shift: Value,
+) -> Value:
     tap_of_lane = [lane // TAPS for lane in range(LANES)]
     sums = _sum(builder, pixels, weights, output, tap_of_lane)
     for half in (8, 4):
@@ -85,7 +106,13 @@ def _weighed_pixels(builder: Any, pixels: Any, weights: Any, output: Any, shift:
     return _rounded(builder, sums, shift)
 
 
-def _sum(builder: Any, values: Any, weights: Any, output: Any, tap_of_lane: list[int]) -> Any:
+def _sum(
+    builder: Builder,
+    values: Callable[[Value], Value],
+    weights: ArrayValue,
+    output: Value,
+    tap_of_lane: list[int],
+) -> Value:
     """Return int32 lanes: the sum over all taps of ``values(tap)`` times the taps' weights."""
     total_type = ir.VectorType(INT32, LANES)
     taps = weights.shape[1]
@@ -107,7 +134,7 @@ def _sum(builder: Any, values: Any, weights: Any, output: Any, tap_of_lane: list
     return total_after
 
 
-def _rounded(builder: Any, sums: Any, shift: Any) -> Any:
+def _rounded(builder: Builder, sums: Value, shift: Value) -> Value:
     """Return four sums, shifted with one half added and clamped to bytes, as one uint32."""
     shift = builder.trunc(shift, INT32)
     half = builder.shl(INT32(1), builder.sub(shift, INT32(1)))
@@ -120,24 +147,24 @@ def _rounded(builder: Any, sums: Any, shift: Any) -> Any:
     return builder.bitcast(builder.trunc(sums, ir.VectorType(INT8, TAPS)), INT32)
 
 
-def _load(builder: Any, element: Any, lanes: int, array: Any, position: Any) -> Any:
+def _load(builder: Builder, element: Type, lanes: int, array: ArrayValue, position: Value) -> Value:
     vector = ir.VectorType(element, lanes)
     return builder.load(_pointer(builder, vector, array, position), typ=vector, align=1)
 
 
-def _pointer(builder: Any, target: Any, array: Any, position: Any) -> Any:
+def _pointer(builder: Builder, target: Type, array: ArrayValue, position: Value) -> Value:
     return builder.bitcast(builder.gep(array.data, [position]), target.as_pointer())
 
 
-def _shuffle(builder: Any, vector: Any, lanes: list[int]) -> Any:
+def _shuffle(builder: Builder, vector: Value, lanes: list[int]) -> Value:
     mask = ir.Constant(ir.VectorType(INT32, len(lanes)), lanes)
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
+def _splat(builder: Builder, value: Value, lanes: int) -> Value:
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     return _shuffle(builder, builder.insert_element(undefined, value, INT32(0)), [0] * lanes)
 
 
-def _times(builder: Any, value: Any, factor: int) -> Any:
+def _times(builder: Builder, value: Value, factor: int) -> Value:
     return builder.mul(value, value.type(factor))

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -20,6 +20,7 @@ from numba.extending import intrinsic, register_jitable
 from upsample_cli.machine_code import arrays, linking, processor
 from upsample_cli.machine_code.primitives import Inlined, Primitive
 from upsample_cli.machine_code.signatures import Signature, split
+from upsample_cli.machine_code.types import ArrayValue
 
 WITHOUT_RUNTIME: dict[str, Any] = {"_nrt": False}
 """Numba then counts no references to arrays, and refuses to compile what allocates one."""
@@ -125,4 +126,4 @@ def _as_array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     array = context.make_array(kind)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape)
     element = context.get_value_type(kind.dtype)
-    return SimpleNamespace(data=array.data, shape=shape, element=element)
+    return ArrayValue(data=array.data, shape=shape, element=element)

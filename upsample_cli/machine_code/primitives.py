@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from upsample_cli.machine_code.types import Builder, Value
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,14 +32,14 @@ class Primitive:
 def primitive(returns: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make an operation of kernels from a function that emits its LLVM code.
 
-    The function takes the IR builder and the operands: LLVM values of scalars, and of arrays what
-    has ``data``, ``shape`` and ``element``. ``returns`` is the name of a scalar type, or "void";
-    without it, the type is the first operand's.
+    The function takes the IR builder and the operands: a ``Value`` for a scalar, an ``ArrayValue``
+    for an array. ``returns`` is the name of a scalar type, or "void"; without it, the type is the
+    first operand's.
     """
     return lambda emit: Primitive(emit, returns)
 
 
 @primitive()
-def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def fma(builder: Builder, a: Value, b: Value, c: Value) -> Value:
     """Return ``a * b + c`` rounded once, on every CPU; the three share a float type."""
     return builder.fma(a, b, c)

@@ -1,11 +1,10 @@
 """A small matrix product that stays in vector registers; LLVM does not find it in loops."""
 
-from typing import Any
-
 from llvmlite import ir
 
 from upsample_cli.machine_code import processor
 from upsample_cli.machine_code.primitives import primitive
+from upsample_cli.machine_code.types import ArrayValue, Builder, Value, Vector
 
 ROWS, VECTOR_BYTES = (8, 128) if processor.has_long_registers() else (4, 64)
 """The rows and columns of a tile, as many as the CPU's registers hold. No sum depends on them."""
@@ -15,16 +14,16 @@ INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
 @primitive("void")
 def multiply_tile(
-    builder: Any,
-    source: Any,
-    base: Any,
-    offsets: Any,
-    weights: Any,
-    first: Any,
-    count: Any,
-    target: Any,
-    place: Any,
-    step: Any,
+    builder: Builder,
+    source: ArrayValue,
+    base: Value,
+    offsets: ArrayValue,
+    weights: ArrayValue,
+    first: Value,
+    count: Value,
+    target: ArrayValue,
+    place: Value,
+    step: Value,
 ) -> None:
     """Multiply the weights of ROWS rows n with the columns x of one vector.
 
@@ -70,18 +69,18 @@ def multiply_tile(
         builder.store(result, _address(builder, target, index, vector), align=size)
 
 
-def _address(builder: Any, array: Any, index: Any, vector: Any) -> Any:
+def _address(builder: Builder, array: ArrayValue, index: Value, vector: Vector) -> Value:
     return builder.bitcast(builder.gep(array.data, [index]), vector.as_pointer())
 
 
-def _broadcast(builder: Any, scalar: Any, vector: Any) -> Any:
+def _broadcast(builder: Builder, scalar: Value, vector: Vector) -> Value:
     undefined = ir.Constant(vector, ir.Undefined)
     lane = builder.insert_element(undefined, scalar, INT32(0))
     lanes = ir.Constant(ir.VectorType(INT32, vector.count), None)
     return builder.shuffle_vector(lane, undefined, lanes)
 
 
-def _fused(builder: Any, vector: Any) -> Any:
+def _fused(builder: Builder, vector: Vector) -> Value:
     """Declare LLVM's vector of fused multiply-adds."""
     width = 32 if vector.element == ir.FloatType() else 64
     name = f"llvm.fma.v{vector.count}f{width}"

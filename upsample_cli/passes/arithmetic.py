@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.kernels import copying, fixed_point, labels, separable
+from upsample_cli.machine_code.types import Work
 from upsample_cli.passes.columns import columns_for
 from upsample_cli.passes.elements import as_real, store
 from upsample_cli.resources.scratch import scratch
@@ -186,7 +187,7 @@ class Floating(Separable):
 
     def rows(
         self, plan: AxisPlan, values_in: int, channels: int, count: int
-    ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Array, ...]]:
+    ) -> tuple[separable.RowSumPlan, separable.Doubling, Work]:
         """Return a plan along ``count`` rows as ``kernels.separable`` takes it, and its scratch."""
         rows = plan_rows(plan, values_in // channels, channels)
         if isinstance(rows, PhasePlan):

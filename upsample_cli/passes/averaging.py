@@ -20,9 +20,9 @@ def averages_windows(axes: Sequence[AxisMap], method: Method, element: np.dtype[
     That is ``adaptive_avg_pool2d``, which the 1-D case is as well. It takes floats alone, and one
     mean of everything is ``Tensor.mean`` there, which sums in an order of its own.
     """
-    is_float = element.kind == "f" and element.itemsize <= 8
-    is_whole = all(axis.size_out == 1 for axis in axes)
-    return method.mode.averages and is_float and len(axes) <= 2 and not is_whole
+    if not method.mode.averages or element.kind != "f" or len(axes) > 2:
+        return False
+    return any(axis.size_out > 1 for axis in axes)
 
 
 class Averaging(Joint):
@@ -67,7 +67,9 @@ def _as_images(block: Array) -> Array:
     return block if block.ndim == 4 else block[:, np.newaxis]
 
 
-def _of_values(columns: AxisPlan, channels: int, dtype: np.dtype[Any]) -> tuple[Array, ...]:
+def _of_values(
+    columns: AxisPlan, channels: int, dtype: np.dtype[Any]
+) -> tuple[Array, Array, Array]:
     """Return taps (width, values), counts, and counts as floats, of the values of a row."""
     key = "windows of values", channels
     if key not in columns.memo:

@@ -3,21 +3,17 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from upsample_cli.machine_code import columns
+from upsample_cli.machine_code.types import Work
 from upsample_cli.resources.scratch import scratch
 from upsample_cli.sampling.rows import RowPlan
-
-Array = NDArray[Any]
 
 CACHED_BYTES = 2**20
 """What rows on their side and their sums may take, so that a cache holds them."""
 
 
-def columns_for(
-    rows: RowPlan, values_in: int, count: int, dtype: np.dtype[Any]
-) -> tuple[Array, Array, Array]:
+def columns_for(rows: RowPlan, values_in: int, count: int, dtype: np.dtype[Any]) -> Work:
     """Return scratch as ``kernels.columns`` takes it, without a value where rows stay as they are.
 
     Pairs of taps are summed as fast where they lie, and what is less than a vector of values or

@@ -37,10 +37,10 @@ def is_small(axes: Sequence[AxisMap], channels: int) -> bool:
     """Whether PyTorch takes its code for small images, for a contiguous tensor of such channels."""
     if len(axes) != 2:
         return False
-    is_pixel = all(axis.size_in == 1 for axis in axes)
-    return sum(axis.size_out for axis in axes) <= LARGEST_SUM or (
-        is_pixel and channels > FEW_CHANNELS
-    )
+    rows, columns = axes
+    is_pixel = rows.size_in == columns.size_in == 1
+    is_narrow = rows.size_out + columns.size_out <= LARGEST_SUM
+    return is_narrow or (is_pixel and channels > FEW_CHANNELS)
 
 
 def in_groups(channels: int, dtype: np.dtype[np.generic]) -> int:
