@@ -229,7 +229,7 @@ row = row.astype(float)
 separable.accumulate(row, row[0], True, row.copy())
 os._exit(os.wait()[1] != 0)
 """
-    env = environment(**{store.FOLDER_VARIABLE: str(tmp_path)})
+    env = environment(**{cache.FOLDER_VARIABLE: str(tmp_path)})
     done = subprocess.run([sys.executable, "-c", code], env=env, timeout=TIMEOUT)
     assert done.returncode == 0
 
