@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from platforms import needs_preparation
 from processes import TIMEOUT, command_line, environment, powerless, snapshot
 from volumes import write_volume
 
@@ -57,6 +58,7 @@ def counted(rest, status):
     return next(int(line.split()[1]) for line in rest if line.startswith(status))
 
 
+@needs_preparation
 def test_a_target_that_cannot_be_written(batch, folder):
     (folder / "out").mkdir(mode=0o555)
     code, (line,), _ = batch(preexec_fn=powerless)
@@ -65,6 +67,7 @@ def test_a_target_that_cannot_be_written(batch, folder):
     assert list((folder / "out").iterdir()) == []
 
 
+@needs_preparation
 def test_a_folder_of_the_target_that_cannot_be_written(batch, folder):
     (folder / "out" / "sub").mkdir(parents=True)
     (folder / "out" / "sub").chmod(0o555)
@@ -87,6 +90,7 @@ def test_a_file_where_a_folder_should_be(batch, folder, where):
     assert path.read_text() == "in the way"
 
 
+@needs_preparation
 def test_inputs_that_cannot_be_read(batch, folder):
     (folder / "in" / "b.npy").chmod(0)
     (folder / "in" / "sub").chmod(0)
@@ -100,6 +104,7 @@ def test_inputs_that_cannot_be_read(batch, folder):
     (folder / "in" / "sub").chmod(0o755)
 
 
+@needs_preparation
 def test_a_folder_alone_that_cannot_be_listed_fails_the_batch(batch, folder):
     (folder / "in" / "sub").chmod(0)
     code, (line,), _ = batch(preexec_fn=powerless)

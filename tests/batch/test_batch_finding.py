@@ -4,6 +4,7 @@ import os
 
 import pytest
 from batches import write
+from platforms import needs_pipes
 
 from upsample_cli.batch.finding import Selection, find, matches_any
 from upsample_cli.errors import RequestError
@@ -111,6 +112,7 @@ def test_a_source_may_be_a_link_itself(tree, tmp_path):
     assert taken(tmp_path / "link") == ["a.nii", "sub/b.nii"]
 
 
+@needs_pipes
 def test_what_is_no_file_is_named(tree):
     source = tree("a.nii")
     os.mkfifo(source / "pipe.nii")

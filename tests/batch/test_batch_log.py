@@ -2,15 +2,13 @@
 
 import json
 import os
-import pty
 import re
 import struct
 import sys
-import termios
-from fcntl import ioctl
 
 import pytest
 from batches import lines_of, outputs, write
+from platforms import fcntl, needs_terminals, pty, termios
 from processes import command_line, environment
 
 from upsample_cli.batch import preview
@@ -261,7 +259,7 @@ def on_a_terminal(folder, *arguments):
         variables = environment()
         del variables["COLUMNS"]
         os.execve(sys.executable, command, variables)
-    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     written = b""
     while True:
         try:
@@ -293,6 +291,7 @@ BAR = re.compile(
 )
 
 
+@needs_terminals
 def test_a_terminal_shows_a_bar_with_the_errors_above_it(source, tmp_path):
     for number in range(9):
         write(source / f"p{number}.png", shape=(300, 200), seed=number)

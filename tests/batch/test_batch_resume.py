@@ -1,7 +1,6 @@
 """What a second batch does again, and what it leaves as it is."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from batches import lines_of, outputs, write
+from platforms import fcntl, needs_locks
 
 import upsample_cli
 from upsample_cli.batch import run
@@ -275,6 +275,7 @@ def test_the_journal_names_every_output(batch, source, tmp_path):
     assert len(entry["checksum"]) == 64
 
 
+@needs_locks
 def test_a_second_batch_waits_for_the_first(batch, source, tmp_path):
     batch("--scale", 2)
     with contextlib.closing(open(tmp_path / "out/.upsample-batch/lock", "rb")) as lock:

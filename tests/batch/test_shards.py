@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pages import block_named
+from platforms import needs_locks
 from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
 
 from upsample_cli.batch import journal as journals
@@ -111,6 +112,7 @@ def test_no_part_is_refused_because_of_another(tmp_path):
         list(pool.map(open_and_close, range(1, AT_ONCE + 1)))
 
 
+@needs_locks
 @pytest.mark.parametrize(
     ("held", "wanted"),
     [
@@ -129,6 +131,7 @@ def test_batches_that_exclude_each_other(tmp_path, held, wanted):
     Journal(str(tmp_path), wanted).close()
 
 
+@needs_locks
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
 def test_a_disk_without_locks_is_no_reason_to_refuse(tmp_path, monkeypatch, number):
     def refuse(_file, _kind):

@@ -2,8 +2,6 @@
 
 import gzip
 import os
-import pty
-import resource
 import signal
 import struct
 import subprocess
@@ -14,6 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from platforms import (
+    needs_limits,
+    needs_preparation,
+    needs_signals,
+    needs_terminals,
+    pty,
+    resource,
+)
 from processes import TIMEOUT, check_line, command_line, environment, snapshot
 from volumes import read_bytes, write_bytes, write_volume
 
@@ -431,6 +437,7 @@ def limit_files(size):
     return limit
 
 
+@needs_limits
 @pytest.mark.parametrize(
     ("source", "output", "options"),
     [
@@ -465,6 +472,7 @@ def test_a_full_device_on_standard_output(folder, cli, command, unbuffered):
     assert done.returncode == FAILED
 
 
+@needs_limits
 @UNBUFFERED
 def test_standard_output_that_takes_only_a_part(folder, cli, unbuffered):
     with open(folder / "part.nii", "wb") as part:
@@ -502,12 +510,14 @@ def test_a_reader_that_goes_away(folder, command, unbuffered):
     assert done.returncode == FAILED
 
 
+@needs_preparation
 def test_no_standard_output_at_all(folder, cli):
     done = cli("resample", "in.nii", "-", "-x", "2", preexec_fn=lambda: os.close(1))
     check_line(done.stderr, "-")
     assert done.returncode in (FAILED, WRONG)
 
 
+@needs_terminals
 @pytest.mark.parametrize("which", ["stdin", "stdout"])
 def test_a_terminal_carries_no_data(folder, cli, which):
     own, other = pty.openpty()
@@ -560,6 +570,7 @@ def midway(folder):
             pipe.close()
 
 
+@needs_signals
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
@@ -574,6 +585,7 @@ def test_a_signal_midway_leaves_nothing(folder, midway, number, code, word, suff
     assert snapshot(folder / "work") == {}
 
 
+@needs_signals
 def test_the_next_run_removes_what_a_killed_one_left(folder, midway, process, holds_only):
     killed = midway("noise.nii", "out.nii")
     running = midway("noise.nii", "other.nii")

@@ -1,10 +1,8 @@
 """The command line as its users run it: real processes, real files, real pipes."""
 
-import fcntl
 import gzip
 import json
 import os
-import pty
 import re
 import shlex
 import shutil
@@ -12,11 +10,11 @@ import signal
 import struct
 import subprocess
 import sys
-import termios
 
 import numpy as np
 import pytest
 from PIL import Image
+from platforms import fcntl, needs_pipes, needs_terminals, pty, termios
 from processes import SAMPLES, TIMEOUT, command_line, environment
 from volumes import read_bytes, read_volume, write_volume
 
@@ -210,6 +208,7 @@ def test_commands_chain_in_a_pipe(folder):
     assert after.voxels.shape == VOXELS.shape
 
 
+@needs_pipes
 def test_a_named_pipe_is_an_input(cli, folder, resample):
     resample(folder / "in.nii", folder / "expected.nii", scale=2)
     os.mkfifo(folder / "pipe.nii")
@@ -497,6 +496,7 @@ def on_a_terminal(folder, *arguments, seconds=0):
     return process.wait(TIMEOUT), shown.decode()
 
 
+@needs_terminals
 def test_a_bar_shows_on_a_terminal_alone(cli, folder):
     arguments = ("resample", "in.nii", "out.nii", "-x", "2")
     code, shown = on_a_terminal(folder, *arguments)
@@ -515,6 +515,7 @@ def test_a_bar_shows_on_a_terminal_alone(cli, folder):
     assert b"\r" not in piped.stderr
 
 
+@needs_terminals
 def test_no_bar_for_quiet_or_short_work(folder):
     arguments = ("resample", "in.nii", "out.nii", "-x", "2", "-f")
     assert on_a_terminal(folder, *arguments, "--quiet") == (0, "")

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from functools import partial
 
 import numpy as np
 import pages
@@ -108,16 +109,16 @@ def test_the_stamps_of_every_pixel_add_up_to_the_output():
 
 
 @pytest.mark.parametrize(
-    ("demo", "shapes"),
+    ("make", "shapes"),
     [
-        (pool_unpool(PLANE, Window(3, 2, 1)), [4, 3, 7, 5]),
-        (pool_unpool(MATRIX, Window(2, 2)), [2, 4]),
-        (conv_transpose(PLANE, Window(3, 2, 1), 1), [14, 12]),
-        (conv_transpose(ONES, Window(4, 3), 0), [10]),
+        (partial(pool_unpool, PLANE, Window(3, 2, 1)), [4, 3, 7, 5]),
+        (partial(pool_unpool, MATRIX, Window(2, 2)), [2, 4]),
+        (partial(conv_transpose, PLANE, Window(3, 2, 1), 1), [14, 12]),
+        (partial(conv_transpose, ONES, Window(4, 3), 0), [10]),
     ],
 )
-def test_formulas_are_right_in_numbers(demo, shapes):
-    formulas = printed_formulas(as_text(demo))
+def test_formulas_are_right_in_numbers(make, shapes):
+    formulas = printed_formulas(as_text(make()))
     assert [int(result) for _, result in formulas] == shapes
     assert [value_of(expression) for expression, _ in formulas] == shapes
 
@@ -249,19 +250,20 @@ def test_align_corners_moves_the_dots_into_the_corners():
 
 
 @pytest.mark.parametrize(
-    "demo",
+    "make",
     [
-        *(modes_of_scene(crops.middle(PLANE, 36), scale) for scale in (0.5, 24)),
-        modes_of_scene(RNG.random((96, 96)), 3),
-        pool_unpool(RNG.random((40, 40)), Window(16, 1, 8)),
+        *(partial(modes_of_scene, crops.middle(PLANE, 36), scale) for scale in (0.5, 24)),
+        partial(modes_of_scene, RNG.random((96, 96)), 3),
+        partial(pool_unpool, RNG.random((40, 40)), Window(16, 1, 8)),
         *(
-            conv_transpose(RNG.random((crop_side(window),) * 2), window, window.stride - 1)
+            partial(conv_transpose, RNG.random((crop_side(window),) * 2), window, window.stride - 1)
             for window in (Window(16, 16), Window(1, 16), Window(16, 1), Window(5, 3, 2))
         ),
-        conv_transpose(ONES, Window(16, 16), 15),
+        partial(conv_transpose, ONES, Window(16, 16), 15),
     ],
 )
-def test_no_panel_leaves_its_place(demo):
+def test_no_panel_leaves_its_place(make):
+    demo = make()
     panels, _ = figure.lay_out(demo)
     room = (figure.WIDTH - 2 * figure.MARGIN + figure.GAP) // demo.columns
     for index, panel in enumerate(panels):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -65,6 +64,8 @@ def _at_a_full_log(source: Path, target: Path, log: Path) -> Count:
 
 
 def _limit(size: int):
+    import resource
+
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -1,7 +1,6 @@
 """The temporary file that becomes the output."""
 
 import errno
-import fcntl
 import os
 import stat
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from platforms import fcntl, needs_locks
 
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files.atomic import (
@@ -234,6 +234,7 @@ def test_a_disk_that_is_full_only_when_a_file_is_closed(tmp_path, monkeypatch):
     assert names(tmp_path) == ["out.bin"]
 
 
+@needs_locks
 def test_a_name_that_another_run_took_meanwhile_is_not_stale(tmp_path, monkeypatch):
     abandoned = AtomicFile(tmp_path / "out.bin")
     abandoned.file.close()
@@ -247,6 +248,7 @@ def test_a_name_that_another_run_took_meanwhile_is_not_stale(tmp_path, monkeypat
     assert abandoned.temporary.read_bytes() == b"of a third"
 
 
+@needs_locks
 def test_a_file_that_was_taken_for_stale_before_its_lock_is_begun_anew(tmp_path, monkeypatch):
     removed = []
 

@@ -4,7 +4,6 @@ import faulthandler
 import json
 import os
 import random
-import resource
 import sys
 import time
 from pathlib import Path
@@ -66,11 +65,15 @@ class Worker:
 
 
 def _peak_megabytes() -> int:
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:
     """Fuzz: format, seconds, seed, engine, working folder, folder of finds."""
+    import resource
+
     format, seconds, seed, engine, folder, finds = sys.argv[1:]
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (LARGEST_ADDRESSES, LARGEST_ADDRESSES))

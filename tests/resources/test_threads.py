@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from processes import TIMEOUT, environment
 
-from upsample_cli import threads
+from upsample_cli.resources import threads
 from upsample_cli.resources.threads import end_threads, nesting, run_all
 
 PROGRAM = """

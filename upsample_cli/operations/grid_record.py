@@ -13,8 +13,9 @@ import numpy as np
 from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import files_of
 from upsample_cli.files.streams import open_input
+from upsample_cli.files.volumes.nifti_fields import SPATIAL_UNIT
 from upsample_cli.files.volumes.nifti_geometry import Geometry, parts
-from upsample_cli.files.volumes.nifti_header import SPATIAL_UNIT
+from upsample_cli.files.volumes.nifti_header import header_of
 from upsample_cli.operations.facts import Facts, finite
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import Grid, corner_tolerance, resampled_affine
@@ -22,7 +23,7 @@ from upsample_cli.sampling.target import LARGEST_AXIS, Target
 
 if TYPE_CHECKING:
     from upsample_cli.files import VolumeHeader
-    from upsample_cli.operations.resample import Resampling
+    from upsample_cli.operations.resampling import Resampling
 
 SUFFIX = ".record.json"
 FORMAT = "upsample-cli record 1"
@@ -154,7 +155,7 @@ class GridRecord:
         return maps[: len(header.spatial)]
 
     def _check_place(self, header: "VolumeHeader") -> None:
-        source = self.geometry.as_header(self.name)
+        source = header_of(self.geometry, self.name)
         if max(source.codes) <= 0:
             self._check_sizes(header, source)
             return
@@ -211,7 +212,7 @@ def read_record(name: str) -> GridRecord:
         axes = tuple(_axis(entry) for entry in facts["axes"])
     except ValueError as error:
         raise FileError(name, f"is no usable record ({error})", REMEDY) from error
-    header = geometry.as_header(name)
+    header = header_of(geometry, name)
     if header.spatial != tuple(axis.size_in for axis in axes):
         problem = "is no usable record (its axes contradict its geometry)"
         raise FileError(name, problem, REMEDY)

@@ -17,7 +17,7 @@ from upsample_cli.operations.advice import coarser_grid_hints
 from upsample_cli.operations.explain import field_of_grids
 from upsample_cli.operations.labels import Labels
 from upsample_cli.operations.requests import ResampleRequest, named_dtype
-from upsample_cli.operations.resample import Resampling, elements_of, named_dtype_errors
+from upsample_cli.operations.resampling import Resampling, elements_of, named_dtype_errors
 from upsample_cli.passes.aligned import AlignedResampler
 from upsample_cli.passes.choosing import check_dtypes, check_labels
 from upsample_cli.passes.direct import SAMPLERS, DirectResampler

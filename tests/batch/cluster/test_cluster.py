@@ -11,6 +11,7 @@ from collections import Counter
 import clusters
 import numpy as np
 import pytest
+from platforms import needs_signals
 from processes import SAMPLES, TIMEOUT, command_line, environment, snapshot
 
 VOLUMES = 8
@@ -170,6 +171,7 @@ def test_references_are_found_by_workers_in_other_folders_and_so_are_shards(
     assert set(outputs_in(tmp_path / "out").values()) == {expected, None}
 
 
+@needs_signals
 def test_a_killed_workers_file_is_done_by_another(
     own_cluster, batch, tmp_path, volumes, made_alone
 ):
@@ -317,6 +319,7 @@ def other_version(tmp_path):
     return str(tmp_path / "other")
 
 
+@needs_signals
 def test_a_worker_of_another_version_that_joins_late_does_nothing_and_is_refused_next(
     own_cluster, batch, cli, other_version, volumes, tmp_path, made_alone
 ):
@@ -342,6 +345,7 @@ def test_a_worker_of_another_version_that_joins_late_does_nothing_and_is_refused
     assert outputs_in(tmp_path / "refused") == {}
 
 
+@needs_signals
 def test_without_workers_it_does_not_begin_but_waits_later(
     own_cluster, batch, tmp_path, volumes, made_alone
 ):

@@ -4,25 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.quaternions import mat2quat, quat2mat
 from numpy.typing import NDArray
 
-from upsample_cli.files.volumes.nifti_geometry import FORM_FIELDS
-from upsample_cli.files.volumes.nifti_header import (
+from upsample_cli.files.volumes.nifti_fields import (
     SPATIAL_UNIT,
-    UNITS,
-    NiftiHeader,
+    Header,
+    NiftiFields,
     check_geometry,
 )
+from upsample_cli.files.volumes.nifti_geometry import FORM_FIELDS
 from upsample_cli.files.volumes.nifti_rules import (
     changed,
     drop_afni,
     form_warnings,
     turn_acquisition,
 )
-from upsample_cli.files.volumes.volume import VolumeHeader
 from upsample_cli.sampling.axis import AxisMap
 from upsample_cli.sampling.grid import is_within_reach, resampled_affine
 from upsample_cli.sampling.mapping import AlignedMap
@@ -32,8 +30,8 @@ ROWS = ("srow_x", "srow_y", "srow_z")
 
 
 def resampled_header(
-    header: NiftiHeader, axes: Sequence[AxisMap], dtype: np.dtype[Any]
-) -> tuple[NiftiHeader, list[str]]:
+    header: Header, axes: Sequence[AxisMap], dtype: np.dtype[Any]
+) -> tuple[Header, list[str]]:
     """Return the header of the resampled volume, and what a user should know about it.
 
     Parameters
@@ -64,7 +62,7 @@ def resampled_header(
     return new, [*form_warnings(header, own), *drop_afni(new)]
 
 
-def _resample_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -> None:
+def _resample_forms(header: NiftiFields, fields: Any, axes: Sequence[AxisMap]) -> None:
     if header.qform is not None:
         _set(fields, OFFSETS, resampled_affine(header.qform, axes)[:3, 3])
     if is_within_reach(header.sform):
@@ -72,11 +70,11 @@ def _resample_forms(header: NiftiHeader, fields: Any, axes: Sequence[AxisMap]) -
 
 
 def placed_header(
-    header: NiftiHeader,
-    reference: NiftiHeader,
+    header: Header,
+    reference: NiftiFields,
     aligned: AlignedMap | None,
     dtype: np.dtype[Any],
-) -> tuple[NiftiHeader, list[str]]:
+) -> tuple[Header, list[str]]:
     """Return the header of a volume on the reference's grid, and what a user should know.
 
     Shape, voxel sizes, both forms with their codes and the spatial unit, if it says one, are the
@@ -103,8 +101,8 @@ def placed_header(
 
 
 def oriented_header(
-    header: NiftiHeader, turn: AlignedMap, dtype: np.dtype[Any]
-) -> tuple[NiftiHeader, list[str]]:
+    header: Header, turn: AlignedMap, dtype: np.dtype[Any]
+) -> tuple[Header, list[str]]:
     """Return the header of a volume whose axes are taken in another order and direction.
 
     Both forms are updated; the qform stays a rotation with a qfac.
@@ -120,20 +118,6 @@ def oriented_header(
     turn_acquisition(header, new, turn)
     warnings = form_warnings(header)
     return new, warnings if _is_identity(turn) else warnings + drop_afni(new)
-
-
-def as_nifti(header: VolumeHeader) -> NiftiHeader:
-    """Return a header with the grid of any format's; both forms are its affine."""
-    if isinstance(header, NiftiHeader):
-        return header
-    fields = nib.Nifti2Header()  # type: ignore[no-untyped-call]
-    fields["dim"][:4] = 3, *(*header.spatial, 1, 1)[:3]
-    qcode, scode = header.codes
-    fields.set_qform(header.qform, qcode)  # type: ignore[no-untyped-call]
-    fields.set_sform(header.sform, scode)  # type: ignore[no-untyped-call]
-    units = {words: code for code, words in UNITS.items()}
-    fields["xyzt_units"] = units.get(header.unit, 0)
-    return NiftiHeader(fields, bytes(4), False, header.name)
 
 
 def _set(fields: Any, names: Sequence[str], values: Any) -> None:
@@ -157,7 +141,7 @@ def _turn_affine(shape: Sequence[int], turn: AlignedMap) -> NDArray[np.float64]:
 
 
 def _turn_qform(
-    header: NiftiHeader,
+    header: NiftiFields,
     qform: NDArray[np.float64],
     fields: Any,
     to_input: NDArray[np.float64],

@@ -1,16 +1,16 @@
 """The bytes of a NIfTI header that say where the voxels are, kept aside and put back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.volumes.nifti_header import (
+from upsample_cli.files.volumes.nifti_fields import (
     HEADER_CLASSES,
     SPATIAL_UNIT,
-    NiftiHeader,
-    check_geometry,
+    Header,
+    NiftiFields,
     split_extensions,
 )
 from upsample_cli.files.volumes.nifti_rules import LARGEST_DIM_NIFTI1
@@ -46,7 +46,7 @@ class Geometry:
     unit: int
 
     @classmethod
-    def of(cls, header: NiftiHeader) -> "Geometry":
+    def of(cls, header: NiftiFields) -> "Geometry":
         """Take the geometry from a header."""
         size, dimensions = header.fields.template_dtype.itemsize, len(header.spatial)
         raw = bytes(header.fields.binaryblock)
@@ -54,21 +54,13 @@ class Geometry:
         unit = int(header.fields["xyzt_units"]) & SPATIAL_UNIT
         return cls(size, header.fields.endianness, dimensions, fields, unit)
 
-    def as_header(self, name: str) -> NiftiHeader:
-        """Return a header that has this geometry and is otherwise empty.
-
-        Raises
-        ------
-        FileError
-            If the geometry gives the voxels no place.
-        """
+    def empty_fields(self) -> Any:
+        """Return nibabel's header object with this geometry and nothing else."""
         fields = HEADER_CLASSES[self.header_size](endianness=self.order)
         fields["dim"][0] = self.dimensions
-        header = NiftiHeader(self._put(fields), bytes(4), False, name)
-        check_geometry(header)
-        return header
+        return self._put(fields)
 
-    def put_into(self, header: NiftiHeader) -> NiftiHeader:
+    def put_into(self, header: Header) -> Header:
         """Return a header with this geometry, version and byte order; the rest is ``header``'s.
 
         So is the unit, if it says one.
@@ -86,7 +78,7 @@ class Geometry:
         fields = self._put(fields)
         if not int(fields["xyzt_units"]) & SPATIAL_UNIT:
             fields["xyzt_units"] |= self.unit
-        return NiftiHeader(fields, extensions, header.is_pair, header.name)
+        return replace(header, fields=fields, extensions=extensions)
 
     def _put(self, fields: Any) -> Any:
         # On bytes, because a float that is no number would not survive an assignment.
@@ -95,7 +87,7 @@ class Geometry:
             raw[part] = self.fields[name]
         return type(fields)(bytes(raw), endianness=self.order, check=False)
 
-    def _converted(self, header: NiftiHeader) -> Any:
+    def _converted(self, header: NiftiFields) -> Any:
         old = header.fields
         new = HEADER_CLASSES[self.header_size](endianness=self.order)
         if self.header_size == 348 and max(header.shape) > LARGEST_DIM_NIFTI1:

@@ -1,17 +1,19 @@
 """Rules of NIfTI's header that hold however a volume has changed; each stands here once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from upsample_cli.errors import RequestError
-from upsample_cli.files.volumes.nifti_header import (
+from upsample_cli.files.volumes.nifti_fields import (
     ELEMENTS,
     PAIR_MAGIC,
     SINGLE_MAGIC,
-    NiftiHeader,
+    Header,
+    NiftiFields,
     split_extensions,
 )
 from upsample_cli.sampling.grid import Grid
@@ -25,7 +27,7 @@ MIRRORED_SLICE_CODES = {1: 2, 2: 1, 3: 4, 4: 3, 5: 6, 6: 5}
 """An order of slices in time → the same order, told from the other end."""
 
 
-def changed(header: NiftiHeader, shape: Sequence[int], dtype: np.dtype[Any]) -> NiftiHeader:
+def changed(header: Header, shape: Sequence[int], dtype: np.dtype[Any]) -> Header:
     """Return a copy of a header, of another spatial shape (x first) and native dtype.
 
     Raises
@@ -37,10 +39,10 @@ def changed(header: NiftiHeader, shape: Sequence[int], dtype: np.dtype[Any]) -> 
     fields = header.fields.copy()
     fields["dim"][1 : 1 + len(shape)] = shape
     _set_datatype(fields, header, dtype)
-    return NiftiHeader(fields, header.extensions, header.is_pair, header.name)
+    return replace(header, fields=fields)
 
 
-def check_dimensions(header: NiftiHeader, sizes: Sequence[int]) -> None:
+def check_dimensions(header: NiftiFields, sizes: Sequence[int]) -> None:
     """Refuse an output of more voxels along an axis than the header's version can say."""
     if max(sizes) > LARGEST_DIM_NIFTI1 and not isinstance(header.fields, nib.Nifti2Header):
         raise RequestError(
@@ -51,7 +53,7 @@ def check_dimensions(header: NiftiHeader, sizes: Sequence[int]) -> None:
         )
 
 
-def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> None:
+def _set_datatype(fields: Any, header: NiftiFields, dtype: np.dtype[Any]) -> None:
     """Say that voxels are of a native dtype, with as many channels as the input's."""
     channels = header.element[1]
     wanted = (dtype.str.lstrip("<>|=").replace("b1", "u1"), channels)
@@ -65,7 +67,7 @@ def _set_datatype(fields: Any, header: NiftiHeader, dtype: np.dtype[Any]) -> Non
     fields["bitpix"] = dtype.itemsize * 8 * channels
 
 
-def turn_acquisition(header: NiftiHeader, new: NiftiHeader, turn: AlignedMap | None) -> None:
+def turn_acquisition(header: NiftiFields, new: NiftiFields, turn: AlignedMap | None) -> None:
     """Say along which new axes frequency, phase and slices run, and when slices were taken.
 
     Nothing of it is true where slices were resampled; without a ``turn``, along any axis.
@@ -92,7 +94,7 @@ def turn_acquisition(header: NiftiHeader, new: NiftiHeader, turn: AlignedMap | N
         _mirror_slices(header, fields, turn.axes[axis].size_in - 1)
 
 
-def _mirror_slices(header: NiftiHeader, fields: Any, last: int) -> None:
+def _mirror_slices(header: NiftiFields, fields: Any, last: int) -> None:
     start, end = int(header.fields["slice_start"]), int(header.fields["slice_end"])
     if 0 <= start <= end <= last and end:
         fields["slice_start"], fields["slice_end"] = last - end, last - start
@@ -105,7 +107,7 @@ def _clear_slices(fields: Any) -> None:
         fields[name] = 0
 
 
-def form_warnings(header: NiftiHeader, remark: str = "the sform is believed") -> list[str]:
+def form_warnings(header: NiftiFields, remark: str = "the sform is believed") -> list[str]:
     """Say where a header's forms or voxel sizes disagree, and of two forms, what is done then."""
     qcode, scode = header.codes
     if qcode <= 0 and scode <= 0:
@@ -127,7 +129,7 @@ def form_warnings(header: NiftiHeader, remark: str = "the sform is believed") ->
     return []
 
 
-def drop_afni(header: NiftiHeader) -> list[str]:
+def drop_afni(header: NiftiFields) -> list[str]:
     """Drop AFNI's extension, which describes the old grid; keep the others byte for byte."""
     found, rest = split_extensions(header.extensions, header.fields.endianness)
     kept = b"".join(content for code, content in found if code != AFNI_EXTENSION)
@@ -140,7 +142,7 @@ def drop_afni(header: NiftiHeader) -> list[str]:
     return [f"{header.name}: its AFNI extension describes the old grid; it was dropped"]
 
 
-def place_voxels(header: NiftiHeader, *, is_pair: bool) -> None:
+def place_voxels(header: NiftiFields, *, is_pair: bool) -> None:
     """Make the header that of a single file or of a pair, and put the voxels right after it."""
     size = header.fields.template_dtype.itemsize
     header.is_pair = is_pair
