@@ -14,7 +14,7 @@ CACHED_BYTES = 2**20
 
 
 def columns_for(rows: RowPlan, values_in: int, count: int, dtype: np.dtype[Any]) -> Work:
-    """Return scratch as ``machine_code.columns`` takes it, without a value where rows stay as they are.
+    """Return scratch as ``machine_code.columns`` takes it, of no value where rows stay as they are.
 
     Pairs of taps are summed as fast where they lie, and what is less than a vector of values or
     of rows (``count``) fills none.
