@@ -44,7 +44,7 @@ THIRD_PARTY = {
     "passes": {"numpy"},
     "functional": {"numpy"},
     "files": {"numpy", "nibabel", "PIL", "isal"},
-    "operations": {"numpy", "isal"},
+    "operations": {"numpy"},
     "verify": {"numpy"},
     "demos": {"numpy", "PIL"},
     "batch": {"numpy", "distributed"},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsample_cli.batch.stamp import checksum_of, stamps_of
 from upsample_cli.errors import FileError
+from upsample_cli.operations import module_named
 from upsample_cli.operations.output import Progress, Summary
 from upsample_cli.operations.requests import FileRequest
 
@@ -66,7 +67,7 @@ class Operation:
 
     @property
     def _module(self) -> str:
-        return self.module or f"upsample_cli.operations.{self.name.replace('-', '_')}"
+        return self.module or module_named(self.name)
 
     def facts(self) -> dict[str, Any]:
         """Return what is asked of every file, as JSON has it, but for what leaves no trace."""

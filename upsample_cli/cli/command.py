@@ -9,6 +9,7 @@ from typing import Any
 from upsample_cli.cli import console
 from upsample_cli.cli.parsing import parse_target
 from upsample_cli.files.images.options import ImageOptions
+from upsample_cli.operations import module_named
 from upsample_cli.operations.requests import FileRequest
 from upsample_cli.resources.threads import available_threads
 
@@ -98,7 +99,7 @@ class Command:
     @property
     def operation(self) -> str:
         """The module whose ``prepare`` does it."""
-        return self.module or f"upsample_cli.operations.{self.name.replace('-', '_')}"
+        return self.module or module_named(self.name)
 
     def takes(self, parameter: str) -> bool:
         """Whether one of its options has this parameter."""

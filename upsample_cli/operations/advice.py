@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upsample_cli.files.images.formats import format_of_suffix
+from upsample_cli.operations.labels import labels_of
 from upsample_cli.sampling.modes import DIMENSION_BOUND, Method
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def source_warnings(source: "Source", blur: str, remedy: str) -> Iterator[str]:
         named = format_of_suffix(Path(source.name).suffix)
         if named and named.name != source.format:
             yield f"{source.name}: holds {source.format}, not {named.name}"
-    if source.kind == "volume" and source.header.is_label_map and blur:
+    if blur and labels_of(source).are_meant:
         yield blurred_labels(source.name, "its intent says that it holds labels", blur, remedy)
 
 

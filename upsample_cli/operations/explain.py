@@ -37,10 +37,14 @@ def _memory_line(work: "Work") -> str:
     if limit is None:
         return f"memory   about {readable_bytes(work.working_bytes(wanted))} beside the program"
     try:
-        given = pieces_within(limit, work.working_bytes, wanted, work.source.name)
+        given = pieces_within(
+            limit, work.working_bytes, wanted, work.source.name, loads_kernels=work.loads_kernels
+        )
     except MemoryLimitError as error:
         return f"memory   {error.problem}; {error.remedy}"
-    needed = readable_bytes(total_bytes(work.working_bytes, given))
+    needed = readable_bytes(
+        total_bytes(work.working_bytes, given, loads_kernels=work.loads_kernels)
+    )
     how = f"1/{given.division} of the usual pieces, {given.threads} of {wanted.threads} threads"
     line = f"memory   about {needed}, program included, which fits"
     return line + (f": {how}" if given != wanted else "")

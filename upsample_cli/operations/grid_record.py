@@ -71,7 +71,7 @@ def record_of(work: "Resampling") -> bytes:
     facts = {
         "format": FORMAT,
         "source": {
-            "name": Path(source.name).name,
+            "name": Path(work.input_name).name,
             "header_sha256": hashlib.sha256(header.field_bytes).hexdigest(),
             **header.facts(),
         },

@@ -133,7 +133,7 @@ def write_indices(file: BinaryIO, pooling: Pooling, indices: Array, checksum: st
 
 
 class IndicesFile:
-    """An open pooling. Everything in it may be hostile.
+    """An open file of indices. Everything in it may be hostile.
 
     Raises
     ------

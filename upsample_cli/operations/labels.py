@@ -19,13 +19,18 @@ class Labels:
         Its header's intent says that it holds labels.
     can_vote
         Its elements are single whole numbers, as mode label takes them.
-    may_hide
-        Only its values can tell: it holds voxels that could be labels, and does not say.
+    are_plain
+        They are single numbers, which stand for themselves: there is no slope and no intercept.
     """
 
     are_meant: bool
     can_vote: bool
-    may_hide: bool
+    are_plain: bool
+
+    @property
+    def may_hide(self) -> bool:
+        """Whether only its values can tell: its voxels could be labels, and it does not say."""
+        return self.can_vote and self.are_plain and not self.are_meant
 
     @property
     def are_said(self) -> bool:
@@ -41,12 +46,10 @@ class Labels:
 def labels_of(source: "Source") -> Labels:
     """Return what a file says of labels; only volumes say anything."""
     if source.kind != "volume":
-        return Labels(are_meant=False, can_vote=False, may_hide=False)
-    header = source.header
-    can_vote = source.dtype.kind in "iu" and source.channels == 1
-    is_plain = header.scaling == (1.0, 0.0)
+        return Labels(are_meant=False, can_vote=False, are_plain=False)
+    header, is_single = source.header, source.channels == 1
     return Labels(
         are_meant=header.is_label_map,
-        can_vote=can_vote,
-        may_hide=can_vote and is_plain and not header.is_label_map,
+        can_vote=is_single and source.dtype.kind in "iu",
+        are_plain=is_single and header.scaling == (1.0, 0.0),
     )

@@ -15,7 +15,7 @@ from upsample_cli.errors import FileError, RequestError
 from upsample_cli.files import file_names as names_of_files
 from upsample_cli.files import format_of, is_gzip, is_uncompressed, suffixes_like
 from upsample_cli.files.atomic import AtomicFile, check_destination
-from upsample_cli.files.images.formats import ImageFormat, format_of_suffix
+from upsample_cli.files.images.formats import ImageFormat, format_with
 from upsample_cli.files.streams import standard_output
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class Destination:
     @property
     def image_format(self) -> ImageFormat:
         """An image's format."""
-        entry = format_of_suffix(self.suffix)
-        assert entry is not None
-        return entry
+        return format_with(self.suffix)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class PoolWork(Stacked):
             problem = (
                 f"{format.name} drops transparency that no pixel has left, which unpool would miss"
             )
-            raise RequestError(self.output.name, f"{format.name} {problem}", "write .png or .tif")
+            raise RequestError(self.output.name, problem, "write .png or .tif")
 
     def write_beside(self, files: list[BinaryIO]) -> None:
         """Write the indices."""

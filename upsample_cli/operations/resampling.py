@@ -24,7 +24,6 @@ from upsample_cli.operations.requests import LABEL, ResampleRequest
 from upsample_cli.operations.work import Work
 from upsample_cli.passes.labels import HiddenLabels, VanishedLabels, Watch, WatchedPlanes
 from upsample_cli.passes.streamed import Planes, Streamed
-from upsample_cli.resources.budget import loading_bytes
 from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.modes import Method
 
@@ -126,14 +125,17 @@ class Resampling(Work):
         plane_in = math.prod(resampler.shape_in[1:]) * resampler.dtype_in.itemsize
         plane_out = math.prod(resampler.shape_out[1:]) * self.dtype_out.itemsize
         is_swapped = self.header is not None and not self.header.disk_dtype.isnative
-        loads_kernels = resampler.needs_kernels or not self.watch.is_settled
         return int(
             resampler.working_bytes(self.channels, pieces)
-            - (0 if loads_kernels else loading_bytes())
             + is_swapped * given * plane_out * self.channels
             + source.reading_bytes(read * plane_in * self.channels)
             + self.compression(pieces).working_bytes(self.output_bytes)
         )
+
+    @property
+    def loads_kernels(self) -> bool:
+        """Whether any kernel is loaded: not where voxels are only turned, and no label counted."""
+        return self.resampler.needs_kernels or not self.watch.is_settled
 
     def results(self) -> Iterator[Array]:
         """Yield slabs (planes, …, channels) in the order of the file."""

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import closing
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from upsample_cli.files import open_source
 from upsample_cli.operations import resample
 from upsample_cli.operations.grid_record import read_record, record_name
 from upsample_cli.operations.labels import labels_of
-from upsample_cli.operations.requests import ResampleRequest, RestoreRequest
+from upsample_cli.operations.requests import FileRequest, ResampleRequest, RestoreRequest
 from upsample_cli.operations.work import Work
 from upsample_cli.passes.labels import LabelCounts
 from upsample_cli.sampling.target import Target
@@ -53,12 +54,7 @@ def prepare(request: RestoreRequest, processed: str) -> Work:
             geometry=record.geometry,
             mode=mode,
             dtype=request.dtype,
-            image=request.image,
-            threads=request.threads,
-            compress_level=request.compress_level,
-            format=request.format,
-            force=request.force,
-            max_memory=request.max_memory,
+            **{each.name: getattr(request, each.name) for each in fields(FileRequest)},
         ),
         processed,
     )
@@ -81,10 +77,10 @@ def mode_for(source: "VolumeSource") -> str:
 
 def holds_labels(source: "VolumeSource") -> bool:
     """Tell by intent, or by few whole numbers in long runs, whether a volume holds labels."""
-    if source.header.is_label_map:
+    labels = labels_of(source)
+    if labels.are_meant:
         return True
-    is_plain = source.header.scaling == (1.0, 0.0) and source.channels == 1
-    if source.dtype.kind not in "iuf" or not is_plain:
+    if source.dtype.kind not in "iuf" or not labels.are_plain:
         return False
     counts = LabelCounts()
     plane = int(np.prod(source.shape[1:]))

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,11 +40,14 @@ class UnpoolWork(Stacked):
         The open indices.
     fill
         The stored value of a real 0.
+    places
+        The indices, once they have been read: (items, channels, values).
     """
 
     request: UnpoolRequest
     file: IndicesFile
     fill: Any
+    places: NDArray[np.int64] = field(init=False)
 
     is_exact = True
 
@@ -63,10 +66,14 @@ class UnpoolWork(Stacked):
         super().close()
         self.file.close()
 
+    def read_ahead(self) -> None:
+        """Read the indices."""
+        stack = self.stack
+        self.places = self.file.indices(stack.shape).reshape(stack.items, stack.channels, -1)
+
     def batches(self) -> Iterator[Array]:
         """Yield what is unpooled, the last batch once the checksum was found right."""
-        stack = self.stack
-        places = self.file.indices(stack.shape).reshape(stack.items, stack.channels, -1)
+        stack, places = self.stack, self.places
         checksum, begin = Checksum(stack), 0
         for batch in stack.batches(self.pieces.division):
             checksum.add(batch)

@@ -24,7 +24,7 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 FLOATS = ("float32", "float64")
 DTYPES = ("bool", *INTEGERS, "float16", "float32", "float64", "complex64", "complex128")
 METHODS = (Method(MODES["nearest-exact"]), Method(MODES["linear"]), Method(MODES["cubic"]))
-FUSED_SIZE = 80
+STRIP_SIZE = 80
 """The side of a volume that is large enough for strips on threads."""
 
 
@@ -65,7 +65,7 @@ def _resample(dtype: str, method: Method, scale: float) -> None:
 
 def _resample_volume(dtype: str, mode: str) -> None:
     method = Method(MODES[mode])
-    axes = [axis_from_scale(FUSED_SIZE, 2, method, recompute=False)] * 3
+    axes = [axis_from_scale(STRIP_SIZE, 2, method, recompute=False)] * 3
     resampler = Resampler(axes, method, dtype)
     target = np.empty((1, *resampler.shape_out, 1), dtype)
     resample_array(resampler, np.ones((1, *resampler.shape_in, 1), dtype), target, 2)

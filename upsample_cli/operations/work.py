@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.files import open_source, output_suffix
-from upsample_cli.files.sinks import Compression, Layout
+from upsample_cli.files.sinks import Compression, Layout, Sink
 from upsample_cli.operations.output import (
     Contents,
     Destination,
@@ -32,7 +32,8 @@ from upsample_cli.resources.pieces import Pieces
 from upsample_cli.sampling.axis import AxisMap
 
 if TYPE_CHECKING:
-    from upsample_cli.files import Source, VolumeHeader
+    from upsample_cli.files import Source, VolumeHeader, VolumeSource
+    from upsample_cli.files.array import ArraySource
     from upsample_cli.files.images.reading import ImageSource
 
 Array = NDArray[Any]
@@ -56,6 +57,8 @@ class Work(ABC):
         The output's header, for a volume.
     image_mode
         The output's Pillow mode, for an image.
+    input_name
+        The input as it was given.
     pieces
         How much is worked on at once.
     output
@@ -71,6 +74,7 @@ class Work(ABC):
     channels: int
     header: "VolumeHeader | None" = None
     image_mode: str = ""
+    input_name: str = field(default="", init=False)
     pieces: Pieces = field(init=False)
     output: Destination = field(init=False)
     warnings: list[str] = field(default_factory=list)
@@ -141,8 +145,16 @@ class Work(ABC):
         """The size of what is written beside the output, before compression."""
         return 0
 
+    @property
+    def loads_kernels(self) -> bool:
+        """Whether any kernel is loaded."""
+        return True
+
     def check_output(self) -> None:  # noqa: B027
         """Refuse an output, now known, that does not go with what is done."""
+
+    def read_ahead(self) -> None:  # noqa: B027
+        """Read what has to be whole before an output is opened."""
 
     def conclude(self) -> None:  # noqa: B027
         """Note what is known only after the last element was written."""
@@ -171,7 +183,9 @@ class Work(ABC):
         if source.kind == "image":
             check_image(source, self.output, self.image_mode, self.shape_out, exact=self.is_exact)
         limit = request.max_memory
-        self.pieces = pieces_within(limit, self.working_bytes, self.pieces, output_name)
+        self.pieces = pieces_within(
+            limit, self.working_bytes, self.pieces, output_name, loads_kernels=self.loads_kernels
+        )
         keep_compiler_within(limit, self.working_bytes, self.pieces)
         self.check_output()
 
@@ -228,8 +242,10 @@ class Work(ABC):
             threads=self.pieces.threads,
         )
 
-    def _stream(self, source: Any, files: list[BinaryIO], done: Done) -> None:
-        sink = source.sink(self.layout, files, self.compression(self.pieces))
+    def _stream(
+        self, source: "VolumeSource | ArraySource", files: list[BinaryIO], done: Done
+    ) -> None:
+        sink: Sink = source.sink(self.layout, files, self.compression(self.pieces))
         try:
             for elements in self.results():
                 sink.write(elements)
@@ -240,9 +256,9 @@ class Work(ABC):
             sink.abort()
             raise
 
-    def summary(self, input_name: str, seconds: float) -> Summary:
+    def summary(self, seconds: float) -> Summary:
         """Return what was done."""
-        names = input_name, self.output.name
+        names = self.input_name, self.output.name
         beside = self.request.beside(self.output.name)
         notes = self.warnings, self.hints
         return Summary(names, self.before, self.after, self.how, seconds, *notes, *beside)
@@ -267,6 +283,7 @@ def prepare(operation: str, request: FileRequest, input_name: str) -> Work:
     """
     request.check()
     work: Work = import_module(operation).prepare(request, input_name)
+    work.input_name = input_name
     return work
 
 
@@ -307,9 +324,10 @@ def carry_out(
     with contextlib.closing(prepare(operation, request, input_name)) as work:
         work.settle(output_name)
         work.check_room()
+        work.read_ahead()
         names = file_names(work.output)
         with open_outputs([*names, *beside], force=request.force) as files:
             with progress(work.output_bytes) as done:
                 work.write(files[: len(names)], done)
             work.write_beside(files[len(names) :])
-    return work.summary(input_name, time.perf_counter() - started)
+    return work.summary(time.perf_counter() - started)

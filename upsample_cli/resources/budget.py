@@ -32,9 +32,10 @@ WorkingBytes = Callable[[Pieces], int]
 """From pieces to the bytes that work needs with them, beside the program."""
 
 
-def program_bytes(threads: int) -> int:
-    """Return what this process holds, and what it will load for any work."""
-    return resident_bytes() + loading_bytes() + threads * THREAD_BYTES
+def program_bytes(threads: int, *, loads_kernels: bool = True) -> int:
+    """Return what this process holds, and what it will load for work with kernels or without."""
+    loading = loading_bytes() if loads_kernels else 0
+    return resident_bytes() + loading + threads * THREAD_BYTES
 
 
 def loading_bytes() -> int:
@@ -42,13 +43,18 @@ def loading_bytes() -> int:
     return 0 if is_ready() else KERNELS_BYTES
 
 
-def total_bytes(working_bytes: WorkingBytes, pieces: Pieces) -> int:
+def total_bytes(working_bytes: WorkingBytes, pieces: Pieces, *, loads_kernels: bool = True) -> int:
     """Return the most that the process will hold while it does some work."""
-    return program_bytes(pieces.threads) + working_bytes(pieces)
+    return program_bytes(pieces.threads, loads_kernels=loads_kernels) + working_bytes(pieces)
 
 
 def pieces_within(
-    limit: int | None, working_bytes: WorkingBytes, wanted: Pieces, subject: str
+    limit: int | None,
+    working_bytes: WorkingBytes,
+    wanted: Pieces,
+    subject: str,
+    *,
+    loads_kernels: bool = True,
 ) -> Pieces:
     """Return the largest pieces with which some work fits into a limit.
 
@@ -63,18 +69,24 @@ def pieces_within(
         The pieces without a limit.
     subject
         What an error is about.
+    loads_kernels
+        Whether the work loads any kernel.
 
     Raises
     ------
     MemoryLimitError
         If even the smallest pieces need more. The amount that it names is enough.
     """
-    if limit is None or total_bytes(working_bytes, wanted) <= limit // WITH_ROOM_TO_SPARE:
+
+    def total(pieces: Pieces) -> int:
+        return total_bytes(working_bytes, pieces, loads_kernels=loads_kernels)
+
+    if limit is None or total(wanted) <= limit // WITH_ROOM_TO_SPARE:
         return wanted
     _give_back_memory()
     least = sys.maxsize
     for pieces in wanted.smaller():
-        least = min(least, needed := total_bytes(working_bytes, pieces))
+        least = min(least, needed := total(pieces))
         if needed <= limit:
             return pieces
     # What is resident differs a little from run to run.

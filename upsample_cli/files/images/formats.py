@@ -311,6 +311,11 @@ def format_of_suffix(suffix: str) -> ImageFormat | None:
     return next((entry for entry in IMAGE_FORMATS if suffix.lower() in entry.suffixes), None)
 
 
+def format_with(suffix: str) -> ImageFormat:
+    """Return the format of a suffix that is known to be an image's."""
+    return next(entry for entry in IMAGE_FORMATS if suffix.lower() in entry.suffixes)
+
+
 def format_named(name: str) -> ImageFormat:
     """Return the format of Pillow's name; of several rows, the first."""
     return next(entry for entry in IMAGE_FORMATS if entry.name == name)
