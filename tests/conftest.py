@@ -67,14 +67,16 @@ def empty_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def runs_no_kernel(request, monkeypatch, empty_cache):
+def runs_no_kernel(request, empty_cache):
     """Give tests that run no kernel an empty cache, and see that it stays empty."""
     if not isinstance(request.node, pytest.Function) or needs_kernels(request.path):
         yield
         return
-    monkeypatch.setenv(FOLDER_VARIABLE, str(empty_cache))
     before = set(empty_cache.rglob("*.o"))
-    yield
+    # With patches of its own, so that those of the test are undone before it looks.
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setenv(FOLDER_VARIABLE, str(empty_cache))
+        yield
     assert set(empty_cache.rglob("*.o")) == before, "it runs kernels: WITHOUT_KERNELS is wrong"
 
 

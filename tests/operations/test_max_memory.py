@@ -181,7 +181,7 @@ def granular(pieces):
 
 
 def test_pieces_become_smaller_before_threads_become_fewer(monkeypatch):
-    monkeypatch.setattr("upsample_cli.resources.budget.program_bytes", lambda _: 0)
+    monkeypatch.setattr("upsample_cli.resources.budget.program_bytes", lambda *_, **__: 0)
     settled = []
     for limit in (1000, 64, 63, 40, 32, 20):
         pieces = pieces_within(limit * MIB, granular, Pieces(4), "file")

@@ -150,11 +150,9 @@ def _prepare(request: ResampleRequest, source: "Source") -> Resampling:
     )
 
 
-def _tensor_channels(source: "Source", interleaved: int) -> int | None:
-    """Return the channels of the tensor that this would be in PyTorch; it has no 2-D volumes."""
-    if source.kind == "volume":
-        return None
-    if source.kind == "image":
+def _tensor_channels(source: "Source", interleaved: int) -> int:
+    """Return the channels of the tensor that this would be in PyTorch."""
+    if source.kind != "array":
         return interleaved
     return source.leading[-1] if source.leading else 1
 
