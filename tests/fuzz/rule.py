@@ -109,7 +109,7 @@ def run(arguments: Sequence[object]) -> Outcome:
         # The command keeps warnings to itself; those of arithmetic mean that a case was not seen.
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            with mock.patch.object(app, "application", _built):
+            with mock.patch.object(app, "application", return_value=_built()):
                 code = app.run(list(words))
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
