@@ -68,7 +68,8 @@ def test_workers_that_do_not_fit_are_refused(machine, jobs, limit, problem):
 
 
 def test_a_cgroup_is_a_machine(monkeypatch):
-    monkeypatch.setattr(machine, "memory_left", lambda: 2 * USUAL_WORKER + 90 * MIB)
+    left = 2 * USUAL_WORKER + 90 * MIB
+    monkeypatch.setattr("upsample_cli.resources.machine.memory_left", lambda: left)
     monkeypatch.setattr(budget, "available_threads", lambda: 64)
     assert plan_budget(TASKS, None, None, None).jobs == 2
 
