@@ -98,7 +98,7 @@ if __name__ == "__main__":
     request = BatchRequest(sys.argv[1], sys.argv[2], operation, __version__, jobs=2)
     busy = threading.Thread(target=work)
     busy.start()
-    batch = threading.Thread(target=lambda: totals.append(run_batch(request, Screen()))
+    batch = threading.Thread(target=lambda: totals.append(run_batch(request, Screen())))
     batch.start()
     batch.join()
     ending.set()
