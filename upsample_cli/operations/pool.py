@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upsample_cli.errors import RequestError
+from upsample_cli.files.images.modes import PIXEL_MODES
 from upsample_cli.operations.advice import source_warnings
 from upsample_cli.operations.indices import Checksum, Pooling, indices_name, write_indices
 from upsample_cli.operations.output import file_names
@@ -37,7 +38,6 @@ Array = NDArray[Any]
 INDEX_BYTES = 8
 WRITTEN_AT_ONCE = 2**24
 """NumPy's own buffer for writing an array; then the input is held no more."""
-OPAQUE = 255
 
 
 @dataclass(kw_only=True)
@@ -109,10 +109,10 @@ class PoolWork(Stacked):
 
     def _check_transparency(self, values: Array) -> None:
         """Refuse opaque pixels with transparency where a format would drop that of all pixels."""
-        if self.source.kind != "image" or self.image_mode != "RGBA":
+        if self.source.kind != "image" or not PIXEL_MODES[self.image_mode].has_alpha:
             return
         format = self.output.image_format
-        if format.drops_opaque_alpha and (values[:, -1] == OPAQUE).all():
+        if format.drops_opaque_alpha and (values[:, -1] == np.iinfo(values.dtype).max).all():
             problem = (
                 f"{format.name} drops transparency that no pixel has left, which unpool would miss"
             )
